@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The contract of floor 1: what the floors above need of one CPU, and the checklist for a port.
+ *
+ * Every function is declared here without a body; the CPU's ops.h gives the body, and the compiler
+ * rejects a port that misses one that is used. This is the only file with an #if on a CPU.
+ * Guide: arch/README.md.
+ */
+#ifndef ARCH_ARCH_H
+#define ARCH_ARCH_H
+
+#include <bareheap/config.h>
+#include <bareheap/port.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes that two cores should not both write in: a cache line, or two where lines come in pairs. */
+#define ARCH_CACHE_LINE 64
+
+/* Whether this core takes interrupts. */
+static inline bool arch_irq_enabled(void);
+
+/* Masks interrupts on this core and returns the state before. A compiler barrier. They nest. */
+static inline uintptr_t arch_irq_save(void);
+
+/* Puts back what arch_irq_save() returned. A compiler barrier. */
+static inline void arch_irq_restore(uintptr_t state);
+
+/* Tells the CPU that this is a waiting loop. */
+static inline void arch_pause(void);
+
+/* A counter that runs at a constant rate and is cheap to read; differences only. */
+static inline uint64_t arch_cycles(void);
+
+/* The stack pointer, at some point of the calling function. */
+static inline uintptr_t arch_stack_pointer(void);
+
+/*
+ * Stores all registers that can hold a pointer (general, vector, link) on the stack and calls
+ * fn(arg, sp), where [sp, top of this stack) then holds every pointer this core can see. The
+ * stack pointer is aligned as the ABI wants. Returns when fn does.
+ */
+void arch_call_with_registers(void (*fn)(void *arg, uintptr_t sp), void *arg);
+
+/*
+ * One step of a walk over frame pointers: given a frame pointer, stores the return address and
+ * the caller's frame pointer. The caller has checked that [frame, frame + 16) can be read.
+ */
+static inline void arch_frame_step(uintptr_t frame, uintptr_t *caller, uintptr_t *caller_frame);
+
+#if defined(__x86_64__)
+#include "arch/x86_64/ops.h"
+#elif defined(__aarch64__)
+#include "arch/aarch64/ops.h"
+#else
+#error "Bareheap knows x86-64 and AArch64; arch/README.md says how to add a CPU"
+#endif
+
+#endif

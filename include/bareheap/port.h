@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What Bareheap asks of the kernel around it, and all it asks, besides memcpy, memmove and memset
+ * with their standard meaning. Implement these functions in one file of the kernel.
+ *
+ * Unless a hook says otherwise: it may be called on any core, with interrupts on or off, from an
+ * interrupt handler, and with locks of ours held. It must not call back into Bareheap.
+ * Hooks marked optional have a default in the library; define them only to replace it.
+ */
+#ifndef BAREHEAP_PORT_H
+#define BAREHEAP_PORT_H
+
+#include <bareheap/config.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The index of the calling core, 0 to count - 1. On the path of every allocation: a register
+ * read, not a lookup. Called with interrupts off where a migration would matter. */
+unsigned bh_port_core(void);
+
+/* The number of cores that will ever call us. Constant from bh_init() on. */
+unsigned bh_port_core_count(void);
+
+/* Writes `bytes` bytes of text to the kernel's log. Never fails; may drop. */
+void bh_port_log(const char *text, size_t bytes);
+
+/* Ends the kernel, or this use of it, with `message` (a line without newline, already logged).
+ * Does not return. */
+_Noreturn void bh_port_panic(const char *message);
+
+/* Nanoseconds since some fixed moment, never going backwards on one core. Optional: without it the
+ * clock stands still: traces say 0 ms and a core that does not stop is waited for by a count
+ * of polls. */
+uint64_t bh_port_now_ns(void);
+
+/*
+ * Interrupts core `core` (never the caller's), whose handler calls bh_gc_stop_ipi(). May be
+ * repeated while one is pending. Required when a collector runs on more than one core; the default
+ * panics saying so. Called with interrupts off.
+ */
+void bh_port_signal_core(unsigned core);
+
+/*
+ * The end (highest address, exclusive) of the stack that holds address `sp` on this core: the
+ * stack in use, or the one it interrupted. Required by the collector; the default panics.
+ * Called on that core, interrupts off.
+ */
+uintptr_t bh_port_stack_top(uintptr_t sp);
+
+/*
+ * Calls `visit(lo, hi, arg)` for every stack that no core runs on now: [lo, hi) from the saved
+ * stack pointer (with the saved registers on it, or passed as a range of their own) to its
+ * top. Called while all cores are stopped: take no lock that a stopped core may hold. Optional:
+ * the default lists none, right for a kernel without threads.
+ */
+void bh_port_for_each_stack(void (*visit)(const void *lo, const void *hi, void *arg), void *arg);
+
+/*
+ * The heap is out of `bytes` bytes of pages. The kernel may hand over more by calling
+ * bh_add_region() (the one exception to the rule above) and return true, or return false.
+ * Called with no lock of ours held and only when the caller's interrupts are on; may wait.
+ * Optional: default false.
+ */
+bool bh_port_pages_wanted(size_t bytes);
+
+/*
+ * [base, base + bytes) is free and whole pages of ours (8 KiB); the kernel may take the
+ * memory behind it away, provided that it can be read and written again (contents zero or
+ * unchanged) without telling us. Called with no lock of ours held. Optional.
+ */
+void bh_port_pages_released(void *base, size_t bytes);
+
+#if BH_PORT_IRQ
+/* Masks this core's interrupts and returns what bh_port_irq_restore needs. They nest. */
+uintptr_t bh_port_irq_save(void);
+void bh_port_irq_restore(uintptr_t state);
+bool bh_port_irq_enabled(void);
+#endif
+
+#endif
