@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* What the library asks about the optional hooks of port.h: whether the kernel supplies one. */
+#ifndef KERNEL_LIB_PORT_DEFAULTS_H
+#define KERNEL_LIB_PORT_DEFAULTS_H
+
+#include <stdbool.h>
+
+/* Whether bh_port_stack_top() is the kernel's own and not the default, which panics. */
+bool port_has_stack_top(void);
+
+#endif
