@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* The core cache's slow paths. See cache.h. All of it runs with interrupts off, on its own core. */
+#include "alloc/cache.h"
+#include "alloc/budget.h"
+#include "alloc/central.h"
+#include "alloc/meta.h"
+#include "kernel-lib/memory.h"
+
+/* The empty bin: its one slot is the zero, and it has no room. Never written, because top is end.
+ */
+static void *empty_slot[1];
+#define EMPTY_BIN              \
+    {                          \
+        empty_slot, empty_slot \
+    }
+#define SIZE_CLASS_ROW(class, bytes, pages, objs, magic, batch, slots) [class] = EMPTY_BIN,
+static const struct core_cache cache_none = {.bins = {[0] = EMPTY_BIN, SIZE_CLASS_TABLE}};
+#undef SIZE_CLASS_ROW
+
+/* Cast: the empty cache is in the table like any other, and no path writes through it. */
+#define EMPTY_CACHE ((struct core_cache *)(uintptr_t)&cache_none)
+struct core_cache *core_caches[BH_MAX_CORES] = {[0 ... BH_MAX_CORES - 1] = EMPTY_CACHE};
+
+/* This core's own cache, made if need be; NULL when there is no memory for it. */
+static struct core_cache *cache_own(void)
+{
+    unsigned core = bh_port_core();
+    if (core_caches[core] != EMPTY_CACHE)
+        return core_caches[core];
+    struct core_cache *cache = meta_alloc(sizeof(*cache));
+    if (!cache)
+        return NULL;
+    memcpy(cache, &cache_none, sizeof(*cache));
+    /* Release: pairs with cache_of() in stats.c, which looks into other cores' caches. */
+    atomic_store_release(&core_caches[core], cache);
+    return cache;
+}
+
+static void **bin_base(const struct core_cache *cache, unsigned size_class)
+{
+    return cache->bins[size_class].end - cache->limit[size_class];
+}
+
+static size_t limit_bytes(unsigned limit, unsigned size_class)
+{
+    return (size_t)limit * size_classes[size_class].object_bytes;
+}
+
+/* Hands the bin's last `count` objects to the central tier. */
+static void bin_give(struct core_cache *cache, unsigned size_class, size_t count)
+{
+    struct cache_bin *bin = &cache->bins[size_class];
+    while (count > 0) {
+        size_t n = count < SIZE_CLASS_MAX_BATCH ? count : SIZE_CLASS_MAX_BATCH;
+        cache_set_top(bin, bin->top - n);
+        count -= n;
+        central_give(size_class, bin->top + 1, n);
+    }
+}
+
+static void *bin_pop(struct core_cache *cache, unsigned size_class)
+{
+    struct cache_bin *bin = &cache->bins[size_class];
+    void *object = *bin->top;
+    cache_set_top(bin, bin->top - 1);
+    return object;
+}
+
+static void bin_set_limit(struct core_cache *cache, unsigned size_class, void **base,
+                          unsigned limit)
+{
+    cache->limit_bytes -= limit_bytes(cache->limit[size_class], size_class);
+    cache->limit_bytes += limit_bytes(limit, size_class);
+    atomic_store_relaxed(&cache->limit[size_class], (uint8_t)limit); /* as top */
+    atomic_store_relaxed(&cache->bins[size_class].end, base + limit);
+}
+
+static void bin_shrink(struct core_cache *cache, unsigned size_class)
+{
+    unsigned limit = cache->limit[size_class] / 2;
+    size_t count = cache_bin_count(cache, size_class);
+    if (count > limit)
+        bin_give(cache, size_class, count - limit);
+    bin_set_limit(cache, size_class, bin_base(cache, size_class), limit);
+}
+
+/* Takes limit from the other classes, in turn, until `bytes` more fit; false when they do not. */
+static bool make_budget(struct core_cache *cache, unsigned size_class, size_t bytes)
+{
+    size_t budget = budget_core_bytes();
+    for (unsigned i = 1; i < SIZE_CLASS_COUNT && cache->limit_bytes + bytes > budget; i++) {
+        unsigned victim = cache->shrink_next % (SIZE_CLASS_COUNT - 1) + 1;
+        cache->shrink_next = (uint8_t)victim;
+        if (victim != size_class && cache->limit[victim])
+            bin_shrink(cache, victim);
+    }
+    return cache->limit_bytes + bytes <= budget;
+}
+
+/* Moves the bin into an array of `room` slots. False: no memory. */
+static bool bin_move(struct core_cache *cache, unsigned size_class, unsigned room)
+{
+    struct cache_bin *bin = &cache->bins[size_class];
+    size_t count = cache_bin_count(cache, size_class);
+    void **old = bin_base(cache, size_class);
+    void **base = meta_alloc(room * sizeof(void *));
+    if (!base)
+        return false;
+    memcpy(base, old, (count + 1) * sizeof(void *));
+    if (cache->room[size_class])
+        meta_free(old, cache->room[size_class] * sizeof(void *));
+    cache->room[size_class] = (uint8_t)room;
+    cache_set_top(bin, base + count);
+    atomic_store_relaxed(&bin->end, base + cache->limit[size_class]); /* as top */
+    return true;
+}
+
+/* The slots for `limit` objects and the zero: a whole cell, so a few doublings suffice. */
+static unsigned room_for(unsigned limit)
+{
+    unsigned room = limit + 1 <= 4 ? 4 : 2u << bits_log2(limit);
+    return room > UINT8_MAX ? UINT8_MAX : room;
+}
+
+/* After a miss: twice the limit, if the class, the budget and memory allow. */
+static void bin_grow(struct core_cache *cache, unsigned size_class)
+{
+    unsigned limit = cache->limit[size_class];
+    unsigned most = size_classes[size_class].slots;
+    if (limit >= most)
+        return;
+    unsigned wanted = limit ? 2 * limit : 2;
+    wanted = wanted < most ? wanted : most;
+    if (!make_budget(cache, size_class, limit_bytes(wanted - limit, size_class)))
+        return;
+    if (cache->room[size_class] < wanted + 1 && !bin_move(cache, size_class, room_for(wanted)))
+        return;
+    bin_set_limit(cache, size_class, bin_base(cache, size_class), wanted);
+}
+
+/* Objects to move at a time: a batch, but no more than half the bin once it is warm. */
+static size_t batch_for(const struct core_cache *cache, unsigned size_class)
+{
+    size_t batch = size_classes[size_class].batch;
+    size_t half = (cache->limit[size_class] + 1u) / 2;
+    return batch < half ? batch : half;
+}
+
+void *cache_refill(unsigned size_class)
+{
+    void *objects[SIZE_CLASS_MAX_BATCH + 1];
+    uintptr_t irq = arch_irq_save();
+    struct core_cache *cache = cache_own();
+    size_t keep = 0;
+    /* An interrupt between the miss and here may have filled the bin. */
+    if (cache && *cache->bins[size_class].top) {
+        objects[0] = bin_pop(cache, size_class);
+        arch_irq_restore(irq);
+        return objects[0];
+    }
+    if (cache) {
+        bin_grow(cache, size_class);
+        keep = batch_for(cache, size_class);
+    }
+    size_t n = central_take(size_class, objects, keep + 1);
+    if (n > 1) {
+        struct cache_bin *bin = &cache->bins[size_class];
+        memcpy(bin->top + 1, objects + 1, (n - 1) * sizeof(void *));
+        cache_set_top(bin, bin->top + n - 1);
+    }
+    arch_irq_restore(irq);
+    return n > 0 ? objects[0] : NULL;
+}
+
+void cache_flush(unsigned size_class, void *object)
+{
+    uintptr_t irq = arch_irq_save();
+    struct core_cache *cache = cache_own();
+    if (cache) {
+        bin_grow(cache, size_class);
+        if (cache->bins[size_class].top == cache->bins[size_class].end)
+            bin_give(cache, size_class, batch_for(cache, size_class));
+    }
+    if (cache && cache->limit[size_class]) {
+        struct cache_bin *bin = &cache->bins[size_class];
+        bin->top[1] = object;
+        cache_set_top(bin, bin->top + 1);
+    } else {
+        central_give(size_class, &object, 1);
+    }
+    arch_irq_restore(irq);
+}
+
+bool cache_drain(void)
+{
+    bool any = false;
+    uintptr_t irq = arch_irq_save();
+    struct core_cache *cache = cache_here();
+    for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++) {
+        size_t count = cache_bin_count(cache, i);
+        any |= count > 0;
+        bin_give(cache, i, count);
+    }
+    arch_irq_restore(irq);
+    return any;
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/* Collected objects: allocating and freeing by hand. See collected.h; sweeping is in sweep.c. */
+#include "alloc/collected.h"
+#include "alloc/crime.h"
+#include "alloc/meta.h"
+#include "alloc/page_heap.h"
+#include "alloc/room.h"
+#include "alloc/span.h"
+#include "alloc/walk.h"
+#include "arch/arch.h"
+#include "kernel-lib/memory.h"
+
+#define TINY_BYTES 16
+#define TINY_CLASS 2
+
+/* Longest run taken at once unless one object is longer: bounds the zeroing with interrupts off. */
+#define RUN_BYTES_MAX PAGE_BYTES
+
+/* A core's cache before it has one: every cursor is used up, so nothing is ever written to it. In
+ * .bss and not constant, because it is three kilobytes of zeros. */
+static struct collected_cache collected_none;
+
+struct collected_cache *collected_caches[BH_MAX_CORES] = {[0 ... BH_MAX_CORES - 1] =
+                                                              &collected_none};
+
+BH_STATIC_ASSERT(sizeof(struct collected_cache) <= META_CELL_MAX, "a cache fits a cell");
+
+/* ---- accounting: relaxed, a figure that pacing compares with a goal ---- */
+
+size_t collected_bytes(void)
+{
+    return atomic_load_relaxed(&room_collected_bytes);
+}
+
+void collected_count_set(size_t bytes)
+{
+    atomic_store_relaxed(&room_collected_bytes, bytes);
+}
+
+void collected_count_sub(size_t bytes)
+{
+    atomic_sub_relaxed(&room_collected_bytes, bytes);
+}
+
+static void count_add(size_t bytes)
+{
+    atomic_add_relaxed(&room_collected_bytes, bytes);
+}
+
+/* ---- the fast path ---- */
+
+static struct collected_cache *cache_here(void)
+{
+    return collected_caches[bh_port_core()];
+}
+
+/* Interrupts off. */
+static void *cursor_bump(struct cursor *cursor, size_t object_bytes)
+{
+    uintptr_t object = cursor->next;
+    if (object == cursor->end)
+        return NULL;
+    cursor->next = object + object_bytes;
+    return (void *)object; /* NOLINT: an address becomes memory */
+}
+
+/* What a tiny object is aligned to: its size's largest power of two, at most 8. */
+static size_t tiny_align(size_t bytes)
+{
+    return bytes % 8 == 0 ? 8 : bytes % 4 == 0 ? 4 : bytes % 2 == 0 ? 2 : 1;
+}
+
+/* Part of the block; its end stays one byte short of the block's, so one past the end is inside. */
+static void *tiny_bump(struct collected_cache *cache, size_t bytes)
+{
+    uintptr_t object = bits_round_up(cache->tiny_next, tiny_align(bytes));
+    if (object + bytes >= cache->tiny_end)
+        return NULL;
+    cache->tiny_next = object + bytes;
+    return (void *)object; /* NOLINT: an address becomes memory */
+}
+
+/* Makes `block` the one that tiny objects share, with its first one in it; NULL passes. */
+static void *tiny_open(struct collected_cache *cache, void *block, size_t bytes)
+{
+    if (block) {
+        cache->tiny_next = (uintptr_t)block + bytes;
+        cache->tiny_end = (uintptr_t)block + TINY_BYTES;
+    }
+    return block;
+}
+
+static bool is_tiny(enum bh_kind kind, size_t bytes)
+{
+    return kind == KIND_NOSCAN && bytes > 0 && bytes < TINY_BYTES;
+}
+
+/* One byte more, so that a pointer one past the end lies inside. */
+static unsigned class_of(size_t bytes)
+{
+    return size_class_for(bytes + 1);
+}
+
+static struct cursor *cursor_for(struct collected_cache *cache, enum bh_kind kind,
+                                 unsigned size_class)
+{
+    return &cache->cursors[kind - KIND_FIRST_COLLECTED][size_class];
+}
+
+static void *tiny_fast(struct collected_cache *cache, size_t bytes)
+{
+    void *object = tiny_bump(cache, bytes);
+    if (object)
+        return object;
+    struct cursor *cursor = cursor_for(cache, KIND_NOSCAN, TINY_CLASS);
+    return tiny_open(cache, cursor_bump(cursor, TINY_BYTES), bytes);
+}
+
+static void *small_fast(struct collected_cache *cache, enum bh_kind kind, size_t bytes)
+{
+    unsigned size_class = class_of(bytes);
+    return cursor_bump(cursor_for(cache, kind, size_class), size_classes[size_class].object_bytes);
+}
+
+void *collected_alloc_fast(enum bh_kind kind, size_t bytes)
+{
+    if (bytes >= SIZE_CLASS_MAX)
+        return NULL;
+    uintptr_t irq = arch_irq_save();
+    struct collected_cache *cache = cache_here();
+    void *object = is_tiny(kind, bytes) ? tiny_fast(cache, bytes) : small_fast(cache, kind, bytes);
+    arch_irq_restore(irq);
+    return object;
+}
+
+/* ---- runs and spans, interrupts off, on this core ---- */
+
+bool collected_cache_exists(unsigned core)
+{
+    return collected_caches[core] != &collected_none;
+}
+
+static struct collected_cache *cache_own(void)
+{
+    unsigned core = bh_port_core();
+    if (collected_caches[core] != &collected_none)
+        return collected_caches[core];
+    struct collected_cache *cache = meta_alloc(sizeof(*cache));
+    if (cache)
+        collected_caches[core] = cache; /* read by others only while all are stopped */
+    return cache;
+}
+
+/* Sets the bits [from, to) against collected_free(), which clears others in the same words. */
+static void bits_reserve(struct bh_span *span, size_t from, size_t to)
+{
+    while (from < to) {
+        size_t in_word = 64 - from % 64;
+        size_t n = to - from < in_word ? to - from : in_word;
+        uint64_t ones = n == 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1;
+        /* Relaxed: the bits say only that nobody else may take these objects, and nobody else
+         * takes from a cached span. The collector reads them after a stop. */
+        atomic_or_relaxed(&span->bits[from / 64], ones << (from % 64));
+        from += n;
+    }
+}
+
+/* Objects from `from` on that are free and in one piece, no more than may be taken at once. */
+static size_t run_end(const struct bh_span *span, size_t from)
+{
+    size_t to = bitmap_next_set(span->bits, span->objs, from);
+    size_t most = RUN_BYTES_MAX / span->object_bytes;
+    if (most == 0)
+        most = 1;
+    return to - from < most ? to : from + most;
+}
+
+/* The cursor gets the next free run of its span; false when the span is used up. */
+static bool cursor_next_run(struct cursor *cursor)
+{
+    struct bh_span *span = cursor->span;
+    size_t from = bitmap_next_clear(span->bits, span->objs, span->next_idx);
+    if (from == span->objs) {
+        span->next_idx = span->objs;
+        return false;
+    }
+    size_t to = run_end(span, from);
+    bits_reserve(span, from, to);
+    span->next_idx = (uint32_t)to;
+    cursor->next = span_object(span, (uint32_t)from);
+    cursor->end = span_object(span, (uint32_t)to);
+    size_t bytes = cursor->end - cursor->next;
+    if (!(span->flags & RUN_ZEROED))
+        memset((void *)cursor->next, 0, bytes); /* NOLINT: an address becomes memory */
+    count_add(bytes);
+    return true;
+}
+
+static struct bh_span *take_partial(struct collected_central *central)
+{
+    struct bh_span *span = NULL;
+    uintptr_t irq = spinlock_acquire(&central->lock);
+    if (!list_is_empty(&central->partial)) {
+        span = container_of(central->partial.next, struct bh_span, link);
+        list_remove(&span->link);
+        span->state = SPAN_CACHED;
+    }
+    spinlock_release(&central->lock, irq);
+    return span;
+}
+
+static struct bh_span *take_new(struct collected_central *central, enum bh_kind kind,
+                                unsigned size_class)
+{
+    struct bh_span *span = span_new_small(size_class, kind);
+    if (!span)
+        return NULL;
+    span->sweep_cycle = sweep_cycle;
+    span->state = SPAN_CACHED;
+    page_heap_publish(span);
+    uintptr_t irq = spinlock_acquire(&central->lock);
+    central->span_count++;
+    spinlock_release(&central->lock, irq);
+    return span;
+}
+
+/* A span with room: partial, or swept just now, or new. NULL: memory is out. */
+static struct bh_span *take_span(struct collected_central *central, enum bh_kind kind,
+                                 unsigned size_class)
+{
+    struct bh_span *span = take_partial(central);
+    while (!span && (span = sweep_one(central)) != NULL) {
+        if (span->free_objs > 0) {
+            span->state = SPAN_CACHED;
+            return span;
+        }
+        collected_shelve(central, span);
+        span = NULL;
+    }
+    return span ? span : take_new(central, kind, size_class);
+}
+
+/* The span is used up: out of the cursor, into the list. */
+static void cursor_retire(struct cursor *cursor, struct collected_central *central)
+{
+    struct bh_span *span = cursor->span;
+    *cursor = (struct cursor){0, 0, NULL};
+    if (span)
+        collected_shelve(central, span);
+}
+
+static void *small_slow_masked(enum bh_kind kind, unsigned size_class)
+{
+    struct collected_cache *cache = cache_own();
+    if (!cache)
+        return NULL;
+    struct collected_central *central =
+        &collected_centrals[kind - KIND_FIRST_COLLECTED][size_class];
+    struct cursor *cursor = cursor_for(cache, kind, size_class);
+    void *object = cursor_bump(cursor, size_classes[size_class].object_bytes);
+    while (!object) {
+        if (!cursor->span || !cursor_next_run(cursor)) {
+            cursor_retire(cursor, central);
+            cursor->span = take_span(central, kind, size_class);
+            if (!cursor->span)
+                return NULL;
+            continue;
+        }
+        object = cursor_bump(cursor, cursor->span->object_bytes);
+    }
+    return object;
+}
+
+/* ---- slow paths ---- */
+
+static void *small_slow(enum bh_kind kind, size_t bytes)
+{
+    uintptr_t irq = arch_irq_save();
+    bool tiny = is_tiny(kind, bytes);
+    void *object = small_slow_masked(kind, tiny ? TINY_CLASS : class_of(bytes));
+    if (tiny)
+        tiny_open(cache_here(), object, bytes);
+    arch_irq_restore(irq);
+    return object;
+}
+
+/* In the page map and in the list at once, as far as this core can be stopped. */
+static void large_show(struct bh_span *span)
+{
+    struct collected_central *central = collected_central_of(span);
+    uintptr_t irq = arch_irq_save();
+    span->sweep_cycle = sweep_cycle;
+    span->state = SPAN_LISTED;
+    bitmap_set(span->bits, 0);
+    page_heap_publish(span);
+    uintptr_t lock_irq = spinlock_acquire(&central->lock);
+    list_push(&central->full, &span->link);
+    central->span_count++;
+    spinlock_release(&central->lock, lock_irq);
+    count_add(span->object_bytes);
+    arch_irq_restore(irq);
+}
+
+static void *large_slow(enum bh_kind kind, size_t bytes)
+{
+    size_t pages = (bytes >> PAGE_SHIFT) + 1; /* one byte more at least */
+    struct bh_span *span = span_new_large(pages, 1, kind);
+    if (!span)
+        return NULL;
+    /* Nobody knows the span yet, so this may take as long as it likes, interrupts on. */
+    if (!(span->flags & RUN_ZEROED))
+        memset((void *)span->base, 0, span->object_bytes); /* NOLINT: memory */
+    large_show(span);
+    return (void *)span->base; /* NOLINT: an address becomes memory */
+}
+
+void *collected_alloc_slow(enum bh_kind kind, size_t bytes)
+{
+    room_sweep_hook = walk_sweep_all;
+    return bytes < SIZE_CLASS_MAX ? small_slow(kind, bytes) : large_slow(kind, bytes);
+}
+
+/* ---- freeing by hand ---- */
+
+/* Clears the object's bit; false when it was clear. Under the central's lock. */
+static bool free_bit(struct bh_span *span, uint32_t idx)
+{
+    uint64_t bit = (uint64_t)1 << (idx % 64);
+    uint64_t *words = span_is_unswept(span) ? span->mark_bits : span->bits;
+    /* Relaxed: against a cursor that sets other bits of the word; see bits_reserve(). */
+    return __atomic_fetch_and(&words[idx / 64], ~bit, __ATOMIC_RELAXED) & bit;
+}
+
+/* A swept, listed span has one more free object. True when the span is whole and out of its list.
+ */
+static bool relist(struct collected_central *central, struct bh_span *span)
+{
+    if (span->state != SPAN_LISTED || span_is_unswept(span))
+        return false;
+    span->free_objs++;
+    span->next_idx = 0;
+    list_remove(&span->link);
+    if (span->free_objs == span->objs) {
+        central->span_count--;
+        return true;
+    }
+    list_push(&central->partial, &span->link);
+    return false;
+}
+
+/* A block of tiny objects, or an object of that size, which cannot be told apart. */
+static bool may_be_tiny(const struct bh_span *span)
+{
+    return span->kind == KIND_NOSCAN && span->object_bytes == TINY_BYTES;
+}
+
+static void free_in_span(struct bh_span *span, uintptr_t address, uintptr_t caller)
+{
+    struct collected_central *central = collected_central_of(span);
+    size_t object_bytes = span->object_bytes;
+    uintptr_t irq = spinlock_acquire(&central->lock);
+    bool was_allocated = free_bit(span, span_idx(span, address));
+    bool whole = was_allocated && relist(central, span);
+    spinlock_release(&central->lock, irq);
+    if (!was_allocated)
+        crime_panic("bh_gc_free", address, "freed twice", caller);
+    collected_count_sub(object_bytes);
+    if (whole)
+        span_free(span);
+}
+
+void collected_free(void *object, uintptr_t caller)
+{
+    uintptr_t address = (uintptr_t)object;
+    if (pagemap_class(address) != PAGE_COLLECTED)
+        crime_panic("bh_gc_free", address, "not a collected object", caller);
+    struct bh_span *span = pagemap_span(address);
+    if (may_be_tiny(span))
+        return;
+    if (!span_is_object(span, address))
+        crime_panic("bh_gc_free", address, "inside an object", caller);
+    free_in_span(span, address, caller);
+}

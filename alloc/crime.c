@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* Words for addresses and for crimes. */
+#include "alloc/crime.h"
+#include "alloc/page_heap.h"
+#include "alloc/span.h"
+#include "alloc/walk.h"
+#include "kernel-lib/print.h"
+
+static const char *const kind_names[KIND_COUNT] = {
+    [KIND_MANUAL] = "manual", [KIND_NOSCAN] = "noscan", [KIND_SCAN] = "scan"};
+
+static BH_COLD size_t describe_large(const struct bh_span *span, uintptr_t address, char *buffer,
+                                     size_t bytes)
+{
+    return print_format(buffer, bytes, "byte %zu of the large object 0x%zx (%zu bytes, %s)",
+                        (size_t)(address - span->base), (size_t)span->base, span->object_bytes,
+                        kind_names[span->kind]);
+}
+
+static BH_COLD size_t describe_small(const struct bh_span *span, uintptr_t address, char *buffer,
+                                     size_t bytes)
+{
+    uint32_t idx = span_idx(span, address);
+    if (idx >= span->objs)
+        return print_format(buffer, bytes, "behind the last object of the %s span 0x%zx, class %u",
+                            kind_names[span->kind], (size_t)span->base, span->size_class);
+    uintptr_t base = span_object(span, idx);
+    return print_format(buffer, bytes,
+                        "byte %zu of object %u (0x%zx, %zu bytes) of the %s span 0x%zx, class %u",
+                        (size_t)(address - base), idx, (size_t)base, span->object_bytes,
+                        kind_names[span->kind], (size_t)span->base, span->size_class);
+}
+
+static const char *describe_outside(uintptr_t address)
+{
+    for (size_t i = 0; i < page_heap.regions_count; i++) {
+        const struct page_region *region = &page_heap.regions[i];
+        if (address - region->base >= region->bytes)
+            continue;
+        bool page = address - region->first_page < region->pages << PAGE_SHIFT;
+        return page ? "in free pages of the heap" : "in the heap's metadata";
+    }
+    return "outside the heap";
+}
+
+BH_COLD size_t walk_describe(uintptr_t address, char *buffer, size_t bytes)
+{
+    if (pagemap_class(address) == PAGE_FREE)
+        return print_format(buffer, bytes, "%s", describe_outside(address));
+    const struct bh_span *span = pagemap_span(address);
+    return span->size_class ? describe_small(span, address, buffer, bytes)
+                            : describe_large(span, address, buffer, bytes);
+}
+
+void crime_panic(const char *call, uintptr_t address, const char *what, uintptr_t caller)
+{
+    char where[128];
+    walk_describe(address, where, sizeof(where));
+    size_t offset = 0;
+    const char *name = caller ? bh_symbol_name(caller, &offset) : NULL;
+    if (!caller)
+        bh_panic("%s(0x%zx): %s: %s; found when the cache was flushed", call, (size_t)address, what,
+                 where);
+    if (name)
+        bh_panic("%s(0x%zx): %s: %s; caller 0x%zx (%s+0x%zx)", call, (size_t)address, what, where,
+                 (size_t)caller, name, offset);
+    bh_panic("%s(0x%zx): %s: %s; caller 0x%zx", call, (size_t)address, what, where, (size_t)caller);
+}

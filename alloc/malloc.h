@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* What the front door's files share: requests by class and by page, and the check of a pointer. */
+#ifndef ALLOC_MALLOC_H
+#define ALLOC_MALLOC_H
+
+#include <bareheap/alloc.h>
+
+/* An object of a class; room is made where there is none; NULL counts as a failure. */
+void *malloc_class(unsigned size_class);
+
+/* A large object, likewise. `bytes` includes any red zone. */
+void *malloc_large(size_t bytes, size_t align);
+
+/* Opens the red zone of a new object for a request of `bytes`; NULL passes. */
+void *malloc_finish(void *object, size_t bytes);
+
+/*
+ * Panics in the name of `call` unless `object` is the first byte of a manual object, in debug
+ * builds one that is handed out and whole. Returns the bytes the caller may use.
+ */
+size_t malloc_check(const char *call, void *object, uintptr_t caller);
+
+#endif

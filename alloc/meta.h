@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cells of metadata: bitmaps, slot arrays, core caches. Out of line, never beside an object.
+ *
+ * Cells are powers of two from 16 to 4096 bytes, a free list per size, cut from what is left over
+ * when a region is added and then from single pages of the page heap. A larger cell is split when a
+ * list is empty. Cells are not joined again and their pages stay metadata: the sizes asked for
+ * are few and come again, so the peak is what is kept.
+ *
+ * Lock: the page heap's. Any context.
+ */
+#ifndef ALLOC_META_H
+#define ALLOC_META_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define META_CELL_MAX 4096
+
+/* At least `bytes` zeroed bytes, at most META_CELL_MAX, aligned to 16; NULL when out of memory. */
+void *meta_alloc(size_t bytes);
+
+/* The same `bytes` as at the request. */
+void meta_free(void *cell, size_t bytes);
+
+/* Under the page heap's lock: cuts [lo, hi) into cells. */
+void meta_feed_locked(uintptr_t lo, uintptr_t hi);
+
+/* Under the page heap's lock: bytes in free cells. */
+size_t meta_free_bytes_locked(void);
+
+#endif

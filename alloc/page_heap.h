@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page heap: runs of pages, and the page map that says what each page is.
+ *
+ * 1. Every page of every region is in exactly one run: free (in the tree) or not.
+ * 2. A request takes the best fit and puts back what is over; freeing joins a run with free
+ *    neighbours, found through the page map's entries for the pages just outside.
+ * 3. All it needs to know about a run is in the record of the run's first page, reserved in the
+ *    region when it was added: the heap grows and shrinks without allocating.
+ *
+ * Lock: page_heap.lock (LOCK_PAGE_HEAP) protects the tree, the regions, the page map's entries,
+ * the records of free runs, and the metadata cells (meta.h). Nothing is taken inside it.
+ * Not here: what a span holds (span.h), cells of metadata (meta.h), adding regions (region.h).
+ */
+#ifndef ALLOC_PAGE_HEAP_H
+#define ALLOC_PAGE_HEAP_H
+
+#include "alloc/types.h"
+#include "kernel-lib/atomics.h"
+#include "kernel-lib/spinlock.h"
+#include <bareheap/alloc.h>
+#include <bareheap/port.h>
+
+/* A region as it was cut up: [base, first_page) metadata, then the pages, then less than one. */
+struct page_region {
+    uintptr_t base;
+    size_t bytes;
+    uintptr_t first_page; /* address, a multiple of PAGE_BYTES */
+    size_t pages;
+    struct bh_span *records; /* one per page */
+};
+
+struct page_heap {
+    struct spinlock lock;
+    struct bh_span *free_runs; /* run_tree.h */
+    size_t total_pages;        /* total_pages == free_pages + pages of all other runs */
+    size_t free_pages;
+    size_t released_pages; /* of the free ones: in runs with RUN_RELEASED */
+    size_t peak_pages;     /* the most total_pages - free_pages has been */
+    size_t cell_pages;     /* taken by meta.c for cells */
+    size_t region_bytes;
+    size_t reserved_bytes; /* of the regions, not pages: records, map, slack */
+    size_t regions_count;
+    struct page_region regions[BH_MAX_REGIONS];
+};
+
+extern struct page_heap page_heap;
+
+/*
+ * A run of `pages` pages whose address is a multiple of align_pages pages (a power of two), or
+ * NULL. State SPAN_PRIVATE, not in the page map: the caller makes a span of it, or keeps it.
+ */
+struct bh_span *page_heap_alloc(size_t pages, size_t align_pages);
+
+/* Takes any run but a free one back: out of the page map, joined with its neighbours. */
+void page_heap_free(struct bh_span *run);
+
+/* Shows the span in the page map: from here on its addresses are found. */
+void page_heap_publish(struct bh_span *span);
+
+/*
+ * Takes a large manual span out of the page map and back, if `object` is its first byte and it is
+ * still there; returns its pages, else 0. One of two cores that free the same object gets the 0.
+ */
+size_t page_heap_free_large(uintptr_t object);
+
+/* Makes a published large span `pages` pages long without moving it; false when what follows it
+ * is not free or too short. Shrinking always works. */
+bool page_heap_resize(struct bh_span *span, size_t pages);
+
+/* Hands free runs to the port, one at a time with no lock held. Returns bytes. */
+size_t page_heap_release(void);
+
+/* Pages in use, a racy look for budgets. */
+static inline size_t page_heap_used_bytes(void)
+{
+    /* Relaxed: a figure to scale by, nothing is read on the strength of it. */
+    size_t total = atomic_load_relaxed(&page_heap.total_pages);
+    size_t free_pages = atomic_load_relaxed(&page_heap.free_pages);
+    return total > free_pages ? (total - free_pages) << PAGE_SHIFT : 0;
+}
+
+/* Under the lock: gives the pages of a new region to the tree. */
+void page_heap_add_locked(const struct page_region *region, bool zeroed);
+
+/* Under the lock: a single run for metadata, or NULL. */
+struct bh_span *page_heap_alloc_locked(size_t pages, size_t align_pages);
+
+/* For tests: asked before every request for pages; true makes that request fail. */
+extern bool (*page_heap_fault_hook)(size_t pages);
+
+/* The class byte of an address: PAGE_FREE for all that is not an object's. */
+static inline unsigned pagemap_class(uintptr_t address)
+{
+    /* Relaxed: a new map is published with release (region.c), and what is read through the pointer
+     * depends on it. An old map is right for every object allocated before it was replaced. */
+    const struct pagemap *map = atomic_load_relaxed(&pagemap_current);
+    uintptr_t page = (address >> PAGE_SHIFT) - map->first_page;
+    if (BH_UNLIKELY(page >= map->pages))
+        return PAGE_FREE;
+    /* Acquire: pairs with page_heap_publish(), for those who go on to the span. */
+    return atomic_load_acquire(&map->class_of[page]);
+}
+
+/* The span of an address whose class byte is not PAGE_FREE. */
+static inline struct bh_span *pagemap_span(uintptr_t address)
+{
+    const struct pagemap *map = atomic_load_relaxed(&pagemap_current); /* as above */
+    return map->span_of[(address >> PAGE_SHIFT) - map->first_page];
+}
+
+#endif

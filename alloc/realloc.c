@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests with a condition: a new size for an old object, an address of a certain alignment.
+ *
+ * bh_realloc() stays in place while the new size belongs to the same class, or is at most half
+ * an object smaller; a large object shrinks in place always and grows into free pages behind it.
+ * bh_aligned_alloc() uses the smallest class whose objects all lie at multiples of the alignment
+ * (every power of two is a class and spans start on pages), above a page the page heap.
+ */
+#include "alloc/crime.h"
+#include "alloc/large.h"
+#include "alloc/malloc.h"
+#include "alloc/page_heap.h"
+#include "alloc/redzone.h"
+#include "alloc/room.h"
+#include "kernel-lib/memory.h"
+
+#define REQUEST_MAX ((size_t)PTRDIFF_MAX - REDZONE_BYTES)
+
+/* ---- realloc ---- */
+
+/* A small object keeps its place if a new one would be the same, or would save less than half. */
+static bool small_fits(const struct bh_span *span, size_t room)
+{
+    if (room > span->object_bytes)
+        return false;
+    return 2 * size_classes[size_class_for(room)].object_bytes > span->object_bytes;
+}
+
+/* A large object that becomes small moves; else the page heap decides. */
+static bool large_fits(struct bh_span *span, size_t room)
+{
+    return room > SIZE_CLASS_MAX && large_resize(span, room);
+}
+
+static bool resize_in_place(void *object, size_t bytes)
+{
+    struct bh_span *span = pagemap_span((uintptr_t)object);
+    size_t room = bytes + REDZONE_BYTES;
+    bool fits = span->size_class ? small_fits(span, room) : large_fits(span, room);
+    if (fits)
+        redzone_open(object, bytes, span->object_bytes);
+    return fits;
+}
+
+void *bh_realloc(void *object, size_t bytes)
+{
+    if (!object)
+        return bh_malloc(bytes);
+    size_t usable = malloc_check("bh_realloc", object, CRIME_CALLER());
+    if (bytes > REQUEST_MAX)
+        return room_failed();
+    if (resize_in_place(object, bytes))
+        return object;
+    void *moved = bh_malloc(bytes);
+    if (!moved)
+        return NULL;
+    memcpy(moved, object, usable < bytes ? usable : bytes);
+    bh_free(object);
+    return moved;
+}
+
+/* ---- aligned ---- */
+
+/* The smallest class with room for `room` at multiples of `align` <= PAGE_BYTES; 0: none. */
+static unsigned aligned_class(size_t align, size_t room)
+{
+    for (unsigned i = size_class_for(room); i < SIZE_CLASS_COUNT; i++)
+        if (size_classes[i].object_bytes % align == 0)
+            return i;
+    return 0;
+}
+
+static void *aligned_any(size_t align, size_t room)
+{
+    if (align > PAGE_BYTES || room > SIZE_CLASS_MAX)
+        return malloc_large(room, align);
+    unsigned size_class = aligned_class(align, room);
+    if (size_classes[size_class].object_bytes > bits_round_up(room, PAGE_BYTES))
+        return malloc_large(room, align); /* whole pages waste less than the class */
+    return malloc_class(size_class);
+}
+
+void *bh_aligned_alloc(size_t align, size_t bytes)
+{
+    if (!bits_is_power_of_two(align) || align > (size_t)PTRDIFF_MAX || bytes > REQUEST_MAX)
+        return room_failed();
+    return malloc_finish(aligned_any(align, bytes + REDZONE_BYTES), bytes);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* Red zones of debug builds. See redzone.h. */
+#include "alloc/redzone.h"
+
+#if BH_DEBUG >= 1
+#include "alloc/crime.h"
+#include "alloc/span.h"
+#include "kernel-lib/memory.h"
+#include "kernel-lib/print.h"
+
+#define TAG_OPEN  0xa110ca7ed0000000u
+#define TAG_FREE  0xf4ee000000000000u
+#define ZONE_BYTE 0xbd
+#define FREE_BYTE 0xdf
+
+static uint64_t *state_word(void *object, size_t room)
+{
+    return (uint64_t *)((char *)object + room - sizeof(uint64_t));
+}
+
+static uint64_t open_word(const void *object, size_t bytes)
+{
+    return (uint64_t)bytes ^ (uintptr_t)object ^ TAG_OPEN;
+}
+
+static uint64_t free_word(const void *object)
+{
+    return (uintptr_t)object ^ TAG_FREE;
+}
+
+/* Filled up to here when free: large objects only at the start, they go back to the page heap. */
+static size_t fill_bytes(size_t room)
+{
+    size_t all = room - sizeof(uint64_t);
+    return all <= SIZE_CLASS_MAX ? all : PAGE_BYTES;
+}
+
+void redzone_prepare(struct bh_span *span)
+{
+    if (span->object_bytes < REDZONE_BYTES)
+        return; /* no request comes down to this class */
+    for (uint32_t i = 0; i < span->objs; i++)
+        redzone_close((void *)span_object(span, i), span->object_bytes); /* NOLINT: memory */
+}
+
+void redzone_check_free(void *object, size_t room)
+{
+    const unsigned char *byte = object;
+    if (BH_DEBUG < 2 || room > SIZE_CLASS_MAX)
+        return; /* large: fresh pages */
+    for (size_t i = 0; i < fill_bytes(room); i++)
+        BH_CHECK(byte[i] == FREE_BYTE,
+                 "bh_malloc: free object 0x%zx (%zu bytes) was written to: byte %zu is 0x%02x",
+                 (size_t)(uintptr_t)object, room, i, byte[i]);
+    BH_CHECK(*state_word(object, room) == free_word(object),
+             "bh_malloc: free object 0x%zx (%zu bytes) was written to: its last word",
+             (size_t)(uintptr_t)object, room);
+}
+
+void redzone_open(void *object, size_t bytes, size_t room)
+{
+    memset((char *)object + bytes, ZONE_BYTE, room - sizeof(uint64_t) - bytes);
+    *state_word(object, room) = open_word(object, bytes);
+}
+
+void redzone_close(void *object, size_t room)
+{
+    memset(object, FREE_BYTE, fill_bytes(room));
+    *state_word(object, room) = free_word(object);
+}
+
+static _Noreturn void zone_panic(const char *call, void *object, size_t bytes, size_t i,
+                                 uintptr_t caller)
+{
+    char what[96];
+    print_format(what, sizeof(what), "written past its end (%zu bytes): byte %zu is 0x%02x", bytes,
+                 i, ((unsigned char *)object)[i]);
+    crime_panic(call, (uintptr_t)object, what, caller);
+}
+
+size_t redzone_check(const char *call, void *object, size_t room, uintptr_t caller)
+{
+    uint64_t word = *state_word(object, room);
+    if (word == free_word(object))
+        crime_panic(call, (uintptr_t)object, "freed twice", caller);
+    size_t bytes = (size_t)(word ^ (uintptr_t)object ^ TAG_OPEN);
+    if (bytes > room - REDZONE_BYTES)
+        crime_panic(call, (uintptr_t)object, "written past its end: its last word is not ours",
+                    caller);
+    for (size_t i = bytes; i < room - sizeof(uint64_t); i++)
+        if (((unsigned char *)object)[i] != ZONE_BYTE)
+            zone_panic(call, object, bytes, i, caller);
+    return bytes;
+}
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making the heap from regions, and adding more.
+ *
+ *   [ page map, if this region holds it | records | slack ][ pages ............. ][ slack ]
+ *   base                                                   first_page                 end
+ *
+ * 1. Every region is checked against the rules and against the others before anything is written.
+ * 2. One record per page is reserved at the region's start; what is left over at both ends
+ *    becomes metadata cells.
+ * 3. The page map covers the hull of all regions. It lies in the largest of the first ones; a
+ *    region added outside the hull brings a new map, and the old one is left where it is.
+ *
+ * Not here: what pages are used for (page_heap.h).
+ */
+#include "alloc/meta.h"
+#include "alloc/page_heap.h"
+#include "kernel-lib/memory.h"
+#include "kernel-lib/print.h"
+
+/* The map may take at most this part of the region that holds it. */
+#define MAP_SHARE 16
+/* But this much in any case, or tiny regions could have no map. */
+#define MAP_ALWAYS_BYTES 512
+#define MAP_ENTRY_BYTES  (sizeof(uint8_t) + sizeof(struct bh_span *))
+
+static const char *const status_texts[] = {
+    [BH_OK] = "ok",
+    [BH_NO_REGION] = "no region of memory was given",
+    [BH_NULL_REGION] = "a region starts at address 0 or wraps around the address space",
+    [BH_TOO_SMALL] = "a region has no room for its own metadata and one page of 8 KiB",
+    [BH_UNALIGNED] = "a region's start is not a multiple of 16",
+    [BH_OVERLAP] = "two regions share memory",
+    [BH_TOO_MANY_REGIONS] = "more regions than BH_MAX_REGIONS",
+    [BH_TOO_MANY_CORES] = "bh_port_core_count() is 0 or more than BH_MAX_CORES",
+    [BH_TOO_FAR] = "regions lie so far apart that the page map would take too much of one",
+    [BH_TWICE] = "bh_init() was called before",
+    [BH_NOT_INIT] = "bh_add_region() was called before bh_init()",
+};
+
+const char *bh_status_text(enum bh_status status)
+{
+    size_t count = sizeof(status_texts) / sizeof(status_texts[0]);
+    return (size_t)status < count ? status_texts[status] : "unknown status";
+}
+
+/* Pages that some region touches, partly or wholly. */
+struct hull {
+    uintptr_t first_page;
+    uintptr_t end_page;
+};
+
+static uintptr_t region_end(const struct bh_region *region)
+{
+    return (uintptr_t)region->base + region->bytes;
+}
+
+static bool hull_holds(const struct hull *hull, const struct bh_region *region)
+{
+    return (uintptr_t)region->base >> PAGE_SHIFT >= hull->first_page &&
+           (region_end(region) - 1) >> PAGE_SHIFT < hull->end_page;
+}
+
+static struct hull hull_with(struct hull hull, const struct bh_region *region)
+{
+    uintptr_t first = (uintptr_t)region->base >> PAGE_SHIFT;
+    uintptr_t end = ((region_end(region) - 1) >> PAGE_SHIFT) + 1;
+    bool empty = hull.first_page == hull.end_page;
+    return (struct hull){.first_page = empty || first < hull.first_page ? first : hull.first_page,
+                         .end_page = empty || end > hull.end_page ? end : hull.end_page};
+}
+
+static size_t map_bytes(const struct hull *hull)
+{
+    size_t entries = hull->end_page - hull->first_page;
+    return bits_round_up(sizeof(struct pagemap) + entries * MAP_ENTRY_BYTES, 64);
+}
+
+/* ---- validate ---- */
+
+static BH_COLD enum bh_status check_region(const struct bh_region *region)
+{
+    uintptr_t base = (uintptr_t)region->base;
+    if (base == 0 || base + region->bytes < base)
+        return BH_NULL_REGION;
+    if (base % 16 != 0)
+        return BH_UNALIGNED;
+    return region->bytes < PAGE_BYTES ? BH_TOO_SMALL : BH_OK;
+}
+
+static bool overlaps(const struct bh_region *a, uintptr_t base, size_t bytes)
+{
+    return (uintptr_t)a->base < base + bytes && base < region_end(a);
+}
+
+static bool overlaps_heap(const struct bh_region *region)
+{
+    for (size_t i = 0; i < page_heap.regions_count; i++)
+        if (overlaps(region, page_heap.regions[i].base, page_heap.regions[i].bytes))
+            return true;
+    return false;
+}
+
+static bool overlaps_one_of(const struct bh_region *regions, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (overlaps(&regions[i], (uintptr_t)regions[j].base, regions[j].bytes))
+            return true;
+    return false;
+}
+
+static BH_COLD enum bh_status check_all(const struct bh_region *regions, size_t count)
+{
+    if (page_heap.regions_count)
+        return BH_TWICE;
+    if (!regions || count == 0)
+        return BH_NO_REGION;
+    if (count > BH_MAX_REGIONS)
+        return BH_TOO_MANY_REGIONS;
+    if (bh_port_core_count() == 0 || bh_port_core_count() > BH_MAX_CORES)
+        return BH_TOO_MANY_CORES;
+    for (size_t i = 0; i < count; i++) {
+        enum bh_status status = check_region(&regions[i]);
+        if (status != BH_OK)
+            return status;
+        if (overlaps_one_of(regions, i))
+            return BH_OVERLAP;
+    }
+    return BH_OK;
+}
+
+/* ---- compute ---- */
+
+/* Cuts a region with `reserved` bytes in front of the records. False: no room for one page. */
+static BH_COLD bool region_cut(const struct bh_region *region, size_t reserved,
+                               struct page_region *cut)
+{
+    uintptr_t records = bits_round_up((uintptr_t)region->base + reserved, 64);
+    uintptr_t end = region_end(region);
+    if (records >= end)
+        return false;
+    size_t pages = (end - records) / (PAGE_BYTES + sizeof(struct bh_span));
+    uintptr_t first;
+    do {
+        first = bits_round_up(records + pages * sizeof(struct bh_span), PAGE_BYTES);
+    } while (first + (pages << PAGE_SHIFT) > end && --pages > 0);
+    *cut = (struct page_region){.base = (uintptr_t)region->base,
+                                .bytes = region->bytes,
+                                .first_page = first,
+                                .pages = pages,
+                                .records = (struct bh_span *)records}; /* NOLINT: memory */
+    return pages > 0 && pages <= UINT32_MAX;
+}
+
+/* ---- commit ---- */
+
+static struct pagemap *map_build(uintptr_t at, const struct hull *hull)
+{
+    struct pagemap *map = (struct pagemap *)at; /* NOLINT: an address becomes memory */
+    size_t pages = hull->end_page - hull->first_page;
+    map->first_page = hull->first_page;
+    map->pages = pages;
+    map->span_of = (struct bh_span **)(map + 1);
+    map->class_of = (uint8_t *)(map->span_of + pages);
+    return map;
+}
+
+static void map_copy(struct pagemap *to, const struct pagemap *from)
+{
+    if (from->pages == 0)
+        return;
+    size_t skip = from->first_page - to->first_page;
+    memcpy(to->class_of + skip, from->class_of, from->pages);
+    memcpy(to->span_of + skip, from->span_of, from->pages * sizeof(to->span_of[0]));
+}
+
+/* Under the lock. `hull` is NULL when the current map covers the region. */
+static BH_COLD void region_commit(const struct bh_region *region, const struct page_region *cut,
+                                  const struct hull *hull)
+{
+    uintptr_t records = (uintptr_t)cut->records;
+    uintptr_t reserved = bits_round_up((uintptr_t)region->base, 64);
+    if (!region->zeroed)
+        memset((void *)reserved, 0, /* NOLINT: an address becomes memory */
+               records + cut->pages * sizeof(struct bh_span) - reserved);
+    if (hull) {
+        struct pagemap *map = map_build(reserved, hull);
+        map_copy(map, pagemap_current);
+        /* Release: pairs with the dependent loads in pagemap_class(). */
+        atomic_store_release(&pagemap_current, map);
+    }
+    meta_feed_locked(records + cut->pages * sizeof(struct bh_span), cut->first_page);
+    meta_feed_locked(cut->first_page + (cut->pages << PAGE_SHIFT), region_end(region));
+    page_heap_add_locked(cut, region->zeroed);
+}
+
+/* The hull that the map must be made anew for, in *hull; false when the current map will do. */
+static bool map_is_outgrown(const struct bh_region *region, struct hull *hull)
+{
+    struct hull now = {pagemap_current->first_page,
+                       pagemap_current->first_page + pagemap_current->pages};
+    if (pagemap_current->pages == 0)
+        return true; /* bh_init(): *hull is that of all its regions */
+    *hull = hull_with(now, region);
+    return !hull_holds(&now, region);
+}
+
+static BH_COLD enum bh_status add_locked(const struct bh_region *region, struct hull *hull)
+{
+    struct page_region cut;
+    if (page_heap.regions_count == BH_MAX_REGIONS)
+        return BH_TOO_MANY_REGIONS;
+    if (overlaps_heap(region))
+        return BH_OVERLAP;
+    bool new_map = map_is_outgrown(region, hull);
+    size_t reserved = new_map ? map_bytes(hull) : 0;
+    if (reserved > region->bytes / MAP_SHARE && reserved > MAP_ALWAYS_BYTES)
+        return BH_TOO_FAR;
+    /* 63: the map starts on a cache line. */
+    if (!region_cut(region, reserved + 63, &cut))
+        return BH_TOO_SMALL;
+    region_commit(region, &cut, new_map ? hull : NULL);
+    return BH_OK;
+}
+
+static BH_COLD enum bh_status add(const struct bh_region *region, struct hull *hull)
+{
+    uintptr_t irq = spinlock_acquire(&page_heap.lock);
+    enum bh_status status = add_locked(region, hull);
+    spinlock_release(&page_heap.lock, irq);
+    return status;
+}
+
+static BH_COLD enum bh_status report(enum bh_status status, const char *call,
+                                     const struct bh_region *region)
+{
+    if (status != BH_OK)
+        print_log("bareheap: %s: %s (region %p, %zu bytes)\n", call, bh_status_text(status),
+                  region ? region->base : NULL, region ? region->bytes : 0);
+    return status;
+}
+
+/* ---- public ---- */
+
+static size_t largest_of(const struct bh_region *regions, size_t count)
+{
+    size_t largest = 0;
+    for (size_t i = 1; i < count; i++)
+        if (regions[i].bytes > regions[largest].bytes)
+            largest = i;
+    return largest;
+}
+
+BH_COLD enum bh_status bh_init(const struct bh_region *regions, size_t count)
+{
+    enum bh_status status = check_all(regions, count);
+    if (status != BH_OK)
+        return report(status, "bh_init", count ? regions : NULL);
+    struct hull hull = {0, 0};
+    for (size_t i = 0; i < count; i++)
+        hull = hull_with(hull, &regions[i]);
+    size_t holder = largest_of(regions, count);
+    status = add(&regions[holder], &hull);
+    if (status != BH_OK)
+        return report(status, "bh_init", &regions[holder]);
+    /* From here on the heap works; a further region that is too small is only left out. */
+    for (size_t i = 0; i < count; i++)
+        if (i != holder)
+            report(add(&regions[i], &hull), "bh_init", &regions[i]);
+    return BH_OK;
+}
+
+BH_COLD enum bh_status bh_add_region(void *base, size_t bytes)
+{
+    struct bh_region region = {.base = base, .bytes = bytes, .zeroed = false};
+    if (page_heap.regions_count == 0)
+        return report(BH_NOT_INIT, "bh_add_region", &region);
+    enum bh_status status = check_region(&region);
+    if (status != BH_OK)
+        return report(status, "bh_add_region", &region);
+    struct hull hull = {0, 0};
+    return report(add(&region, &hull), "bh_add_region", &region);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sweeping, and the two ends of a collection cycle as far as spans are concerned.
+ *
+ * 1. walk_cycle_begin(), all cores stopped: cursors give back what they reserved, so that every
+ *    collected span is in a list and a set bit in `bits` is an allocated object.
+ * 2. The collector sets mark bits.
+ * 3. walk_cycle_end(), still stopped: all lists become unswept, in one splice per class, and the
+ *    cycle's number goes up. Nothing is freed yet.
+ * 4. sweep_one(), from any core that needs a span or is idle: the two bitmaps of a span change
+ *    places. That is all: objects are not touched, and are zeroed when a run is taken.
+ * 5. Before the next cycle every span must be swept (walk_sweep_all() in the stop).
+ *
+ * Locks: as in collected.h.
+ */
+#include "alloc/collected.h"
+#include "alloc/span.h"
+#include "alloc/walk.h"
+#include "arch/arch.h"
+#include "kernel-lib/memory.h"
+
+#define KINDS (KIND_COUNT - KIND_FIRST_COLLECTED)
+
+#define CENTRAL_INIT(row, class)                                                              \
+    [class] = {                                                                               \
+        .lock = SPINLOCK_INIT(LOCK_CENTRAL, "collected central"),                             \
+        .partial = {&collected_centrals[row][class].partial,                                  \
+                    &collected_centrals[row][class].partial},                                 \
+        .full = {&collected_centrals[row][class].full, &collected_centrals[row][class].full}, \
+        .unswept = {&collected_centrals[row][class].unswept,                                  \
+                    &collected_centrals[row][class].unswept}},
+#define NOSCAN_ROW(class, bytes, pages, objs, magic, batch, slots) CENTRAL_INIT(0, class)
+#define SCAN_ROW(class, bytes, pages, objs, magic, batch, slots)   CENTRAL_INIT(1, class)
+#define SIZE_CLASS_ROW                                             NOSCAN_ROW
+struct collected_central collected_centrals[KINDS][SIZE_CLASS_COUNT] = {
+    {CENTRAL_INIT(0, 0) SIZE_CLASS_TABLE},
+#undef SIZE_CLASS_ROW
+#define SIZE_CLASS_ROW SCAN_ROW
+    {CENTRAL_INIT(1, 0) SIZE_CLASS_TABLE},
+};
+#undef SIZE_CLASS_ROW
+BH_STATIC_ASSERT(KINDS == 2, "a row of centrals per collected kind");
+
+uint32_t sweep_cycle;
+size_t sweep_left;
+
+static void each_central(void (*visit)(struct collected_central *central))
+{
+    for (size_t kind = 0; kind < KINDS; kind++)
+        for (size_t i = 0; i < SIZE_CLASS_COUNT; i++)
+            visit(&collected_centrals[kind][i]);
+}
+
+/* ---- one span ---- */
+
+static void recount(struct bh_span *span)
+{
+    span->free_objs = span->objs - (uint32_t)bitmap_count(span->bits, span->objs);
+}
+
+/* Under the central's lock, which keeps collected_free() from reading either map meanwhile. */
+static void exchange_bitmaps(struct bh_span *span)
+{
+    uint64_t *old_bits = span->bits;
+    span->bits = span->mark_bits;
+    span->mark_bits = old_bits;
+    memset(old_bits, 0, bitmap_words(span->objs) * sizeof(uint64_t));
+    span->sweep_cycle = sweep_cycle;
+    recount(span);
+}
+
+struct bh_span *sweep_one(struct collected_central *central)
+{
+    struct bh_span *span = NULL;
+    uintptr_t irq = spinlock_acquire(&central->lock);
+    if (!list_is_empty(&central->unswept)) {
+        span = container_of(central->unswept.next, struct bh_span, link);
+        list_remove(&span->link);
+        exchange_bitmaps(span);
+        span->next_idx = 0;
+        span->flags &= (uint8_t)~RUN_ZEROED;
+        span->state = SPAN_IN_USE;
+        /* Relaxed: the count says when to stop looking; the lists are what is true. */
+        atomic_sub_relaxed(&sweep_left, 1);
+    }
+    spinlock_release(&central->lock, irq);
+    return span;
+}
+
+void collected_shelve(struct collected_central *central, struct bh_span *span)
+{
+    uintptr_t irq = spinlock_acquire(&central->lock);
+    recount(span); /* collected_free() may have been here while the span was a cursor's */
+    bool whole = span->free_objs == span->objs;
+    span->next_idx = 0;
+    span->flags &= (uint8_t)~RUN_ZEROED;
+    if (whole) {
+        central->span_count--;
+    } else {
+        span->state = SPAN_LISTED;
+        list_push(span->free_objs ? &central->partial : &central->full, &span->link);
+    }
+    spinlock_release(&central->lock, irq);
+    if (whole)
+        span_free(span);
+}
+
+/* ---- many spans ---- */
+
+bool walk_is_unswept(void)
+{
+    return atomic_load_relaxed(&sweep_left) > 0; /* racy, as promised */
+}
+
+/* Sweeps one span of the class; returns its pages, 0 when there was none. */
+static size_t sweep_step(struct collected_central *central)
+{
+    uintptr_t irq = arch_irq_save(); /* a stop finds every span in a list or a cursor */
+    struct bh_span *span = sweep_one(central);
+    size_t pages = span ? span->pages : 0;
+    if (span)
+        collected_shelve(central, span);
+    arch_irq_restore(irq);
+    return pages;
+}
+
+bool walk_sweep(size_t pages)
+{
+    struct collected_central *central = &collected_centrals[0][0];
+    struct collected_central *end = central + KINDS * SIZE_CLASS_COUNT;
+    size_t swept = 0;
+    while (walk_is_unswept() && central < end && swept < pages) {
+        size_t step = sweep_step(central);
+        swept += step;
+        central += step == 0;
+    }
+    return walk_is_unswept();
+}
+
+void walk_sweep_all(void)
+{
+    walk_sweep(SIZE_MAX);
+}
+
+/* ---- the ends of a cycle, all cores stopped ---- */
+
+static void bits_unreserve(struct bh_span *span, const struct cursor *cursor)
+{
+    for (uintptr_t at = cursor->next; at != cursor->end; at += span->object_bytes)
+        bitmap_clear(span->bits, span_idx(span, at));
+}
+
+static void cursor_empty(struct cursor *cursor)
+{
+    struct bh_span *span = cursor->span;
+    if (!span)
+        return;
+    bits_unreserve(span, cursor);
+    collected_count_sub(cursor->end - cursor->next);
+    *cursor = (struct cursor){0, 0, NULL};
+    collected_shelve(collected_central_of(span), span);
+}
+
+static void core_empty(struct collected_cache *cache)
+{
+    for (size_t kind = 0; kind < KINDS; kind++)
+        for (size_t i = 1; i < SIZE_CLASS_COUNT; i++)
+            cursor_empty(&cache->cursors[kind][i]);
+    cache->tiny_next = 0;
+    cache->tiny_end = 0;
+}
+
+void walk_cycle_begin(void)
+{
+    for (unsigned core = 0; core < bh_port_core_count(); core++)
+        if (collected_cache_exists(core))
+            core_empty(collected_caches[core]);
+}
+
+static void unsweep(struct collected_central *central)
+{
+    list_splice(&central->unswept, &central->partial);
+    list_splice(&central->unswept, &central->full);
+    atomic_add_relaxed(&sweep_left, central->span_count); /* as in sweep_one() */
+}
+
+void walk_cycle_end(size_t live_bytes)
+{
+    BH_CHECK(!walk_is_unswept(), "[ALLOC-9] a cycle ends with %zu spans of the last one unswept",
+             sweep_left);
+    each_central(unsweep);
+    sweep_cycle++;
+    collected_count_set(live_bytes);
+}
+
+static void drop_marks(struct bh_span *span, void *arg)
+{
+    (void)arg;
+    if (span->kind >= KIND_FIRST_COLLECTED)
+        memset(span->mark_bits, 0, bitmap_words(span->objs) * sizeof(uint64_t));
+}
+
+void walk_cycle_abandon(void)
+{
+    walk_each_span(drop_marks, NULL);
+}
+
+void collected_reserved(const struct bh_span *span, uint32_t *from, uint32_t *to)
+{
+    *from = *to = 0;
+    for (unsigned core = 0; core < bh_port_core_count(); core++) {
+        const struct cursor *cursor =
+            &collected_caches[core]->cursors[span->kind - KIND_FIRST_COLLECTED][span->size_class];
+        if (cursor->span != span)
+            continue;
+        *from = span_idx(span, cursor->next);
+        *to = cursor->next == cursor->end ? *from : span_idx(span, cursor->end - 1) + 1;
+    }
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The nouns of the allocator and the equations that tie their fields together. The design note,
+ * alloc/README.md, has the invariants by tag; verify.c checks them.
+ *
+ *   region   a stretch of RAM: [metadata | pages...]
+ *   page     8 KiB; has one struct bh_span, its record, in the region's metadata
+ *   run      pages that belong together: a free run, or a span. Only the record of its first page
+ *            (its head) means anything, and for free runs the map entry of its last
+ *   span     a run in use: objects of one size class, or one large object
+ *   page map from a page to its class byte, and to the head of its span
+ */
+#ifndef ALLOC_TYPES_H
+#define ALLOC_TYPES_H
+
+#include "alloc/size_classes.h"
+#include "kernel-lib/bits.h"
+#include "kernel-lib/check.h"
+#include "kernel-lib/list.h"
+#include <bareheap/config.h>
+
+#define PAGE_SHIFT 13
+#define PAGE_BYTES ((size_t)1 << PAGE_SHIFT)
+
+/* What the collector does with a span's objects. */
+enum bh_kind {
+    KIND_MANUAL, /* nothing: malloc'd */
+    KIND_NOSCAN, /* collects, never looks inside */
+    KIND_SCAN,   /* collects, every word may be a pointer */
+    KIND_COUNT
+};
+
+#define KIND_FIRST_COLLECTED KIND_NOSCAN
+
+enum span_state {
+    SPAN_NONE,    /* not the head of a run */
+    SPAN_FREE,    /* the head of a free run, in the page heap's tree */
+    SPAN_PRIVATE, /* pages for ourselves (metadata cells, mark stack), or a run in transit */
+    SPAN_IN_USE,  /* a span that is in no list: manual and full, or large */
+    SPAN_LISTED,  /* a span in a list of its central: partial; full or unswept too if collected */
+    SPAN_CACHED,  /* collected: one core's cursor allocates from it */
+};
+
+enum run_flags {
+    RUN_ZEROED = 1,   /* every byte of the run is known to be zero */
+    RUN_RELEASED = 2, /* free, and handed to bh_port_pages_released() as a whole */
+};
+
+/*
+ * The record of a run, 80 bytes. For a span:
+ *   objs * object_bytes <= pages * PAGE_BYTES
+ *   manual:    free_objs == bits set in `bits` (those with the central tier's spans)
+ *              objs - free_objs == handed out + in core caches + in the transfer cache
+ *   collected: a set bit in `bits` is an allocated object; free_objs == bits clear, exact while
+ *              the span is swept and in a list
+ * Constant from span_publish() until the span is freed: base, pages (but for a large object
+ * that is resized), kind, size_class, objs, object_bytes, reciprocal, where the bitmaps are.
+ */
+struct bh_span {
+    uintptr_t base;       /* address of the first page */
+    size_t object_bytes;  /* of a large object: pages * PAGE_BYTES */
+    uint32_t pages;       /* of the run */
+    uint32_t reciprocal;  /* offset / object_bytes == (offset * reciprocal) >> 32; 0 for large */
+    uint32_t objs;        /* objects there is room for */
+    uint32_t free_objs;   /* see above; protected by the central's lock */
+    uint32_t next_idx;    /* no free object is before this one; where the search begins */
+    uint32_t sweep_cycle; /* collected: swept when equal to the sweeper's cycle */
+    uint8_t state;        /* enum span_state */
+    uint8_t kind;         /* enum bh_kind */
+    uint8_t size_class;   /* 0: one large object */
+    uint8_t flags;        /* enum run_flags */
+    union {
+        struct list link; /* span: in a list of its central */
+        struct {          /* free run: in the page heap's tree */
+            struct bh_span *left;
+            struct bh_span *right;
+        } tree;
+    };
+    uint64_t *bits;      /* manual: free, with the span; collected: allocated */
+    uint64_t *mark_bits; /* collected: reached in this cycle */
+};
+
+/* The class byte of the page map: one load tells free() all it wants to know. */
+enum page_class {
+    PAGE_FREE = 0, /* not ours, metadata, or in a free run */
+    /* 1 .. SIZE_CLASS_COUNT - 1: a manual span of that class */
+    PAGE_MANUAL_LARGE = 127,
+    PAGE_COLLECTED = 128, /* any collected span */
+};
+BH_STATIC_ASSERT(SIZE_CLASS_COUNT <= PAGE_MANUAL_LARGE, "a class byte has room for every class");
+
+/*
+ * The page map: two parallel arrays over [first_page, first_page + pages), the hull of all
+ * regions. Entries are written under the page heap's lock. A heap that grows past the hull gets a
+ * new map; the old one stays readable for whoever still holds it, and right for every object
+ * that was allocated when they took it.
+ */
+struct pagemap {
+    uintptr_t first_page;     /* page number: address >> PAGE_SHIFT */
+    uintptr_t pages;          /* entries in each array */
+    uint8_t *class_of;        /* enum page_class */
+    struct bh_span **span_of; /* head of the run, for every page of a span */
+};
+
+extern struct pagemap *pagemap_current;
+
+/* What the generator knows of a class. */
+struct size_class {
+    uint32_t object_bytes;
+    uint32_t reciprocal;
+    uint16_t objs;
+    uint8_t pages;
+    uint8_t batch; /* objects moved between a core and the central tier at a time */
+    uint8_t slots; /* the most objects in one core's cache */
+};
+
+extern const struct size_class size_classes[SIZE_CLASS_COUNT];
+extern const uint8_t size_class_fine[SIZE_CLASS_FINE_MAX / 8 + 1];
+extern const uint8_t size_class_coarse[(SIZE_CLASS_MAX - SIZE_CLASS_FINE_MAX) / 128 + 1];
+
+/* The class for a request of `bytes` <= SIZE_CLASS_MAX; 0 bytes counts as 1. */
+static inline unsigned size_class_for(size_t bytes)
+{
+    if (bytes <= SIZE_CLASS_FINE_MAX)
+        return size_class_fine[(bytes + 7) / 8];
+    return size_class_coarse[(bytes + 127) / 128 - SIZE_CLASS_FINE_MAX / 128];
+}
+
+#endif

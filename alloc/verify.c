@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bh_heap_verify(): every invariant of the allocator, by the tag it has in alloc/README.md.
+ *
+ * 1. Each region is walked run by run: the runs tile it, and the page map agrees.
+ * 2. Each span's own equations are checked, and what it has handed out is added up by class.
+ * 3. The tree of free runs, the bins and the transfer caches are walked; objects in them borrow
+ *    their span's bit meanwhile, so that one that is there twice is found without any memory.
+ * 4. The sums must agree with the counters.
+ *
+ * Takes no lock: the other cores must not allocate. Allocates nothing.
+ */
+#include "alloc/cache.h"
+#include "alloc/central.h"
+#include "alloc/collected.h"
+#include "alloc/page_heap.h"
+#include "alloc/run_tree.h"
+#include "alloc/span.h"
+
+/* What one walk adds up. */
+struct sums {
+    size_t free_pages;
+    size_t free_runs;
+    size_t out_objs[SIZE_CLASS_COUNT];
+};
+
+#define SPAN_TEXT           "span 0x%zx, class %u"
+#define SPAN_ARGS(span)     (size_t)(span)->base, (unsigned)(span)->size_class
+#define CHECK_SPAN(s, c, t) BH_CHECK(c, t ": " SPAN_TEXT, SPAN_ARGS(s))
+
+/* ---- spans ---- */
+
+static BH_COLD unsigned class_byte_of(const struct bh_span *run)
+{
+    bool span = run->state == SPAN_IN_USE || run->state == SPAN_LISTED || run->state == SPAN_CACHED;
+    if (!span)
+        return PAGE_FREE;
+    if (run->kind != KIND_MANUAL)
+        return PAGE_COLLECTED;
+    return run->size_class ? run->size_class : PAGE_MANUAL_LARGE;
+}
+
+static BH_COLD void check_map(const struct bh_span *run)
+{
+    unsigned expected = class_byte_of(run);
+    for (size_t i = 0; i < run->pages; i++) {
+        uintptr_t page = run->base + (i << PAGE_SHIFT);
+        CHECK_SPAN(run, pagemap_class(page) == expected, "[ALLOC-3] wrong class byte");
+        CHECK_SPAN(run, expected == PAGE_FREE || pagemap_span(page) == run,
+                   "[ALLOC-3] wrong span in the page map");
+    }
+}
+
+static BH_COLD void check_geometry(const struct bh_span *span)
+{
+    const struct size_class *info = &size_classes[span->size_class];
+    bool small = span->size_class != 0;
+    bool right = small ? span->object_bytes == info->object_bytes && span->objs == info->objs &&
+                             span->pages == info->pages && span->reciprocal == info->reciprocal
+                       : span->object_bytes == (size_t)span->pages << PAGE_SHIFT &&
+                             span->objs == 1 && span->reciprocal == 0;
+    CHECK_SPAN(span, right, "[ALLOC-4] record does not fit its class");
+}
+
+static BH_COLD void check_manual(const struct bh_span *span, struct sums *sums)
+{
+    if (!span->size_class)
+        return;
+    size_t free_objs = bitmap_count(span->bits, span->objs);
+    CHECK_SPAN(span, free_objs == span->free_objs, "[ALLOC-5] free_objs is not the bits set");
+    CHECK_SPAN(span, (span->state == SPAN_LISTED) == (free_objs > 0),
+               "[ALLOC-5] in a list without free objects, or the other way round");
+    sums->out_objs[span->size_class] += span->objs - free_objs;
+}
+
+static BH_COLD void check_collected(const struct bh_span *span)
+{
+    size_t allocated = bitmap_count(span->bits, span->objs);
+    if (span->state == SPAN_LISTED && !span_is_unswept(span))
+        CHECK_SPAN(span, allocated + span->free_objs == span->objs,
+                   "[ALLOC-8] free_objs is not the bits clear");
+    CHECK_SPAN(span, bitmap_count(span->bits, bitmap_words(span->objs) * 64) == allocated,
+               "[ALLOC-8] bits past the last object");
+}
+
+static BH_COLD void check_span(const struct bh_span *span, struct sums *sums)
+{
+    check_geometry(span);
+    if (span->kind == KIND_MANUAL)
+        check_manual(span, sums);
+    else
+        check_collected(span);
+}
+
+/* ---- regions ---- */
+
+static BH_COLD void check_free(const struct bh_span *run, bool after_free, struct sums *sums)
+{
+    BH_CHECK(!after_free, "[ALLOC-2] free run 0x%zx follows another one", (size_t)run->base);
+    sums->free_pages += run->pages;
+    sums->free_runs++;
+}
+
+static BH_COLD void check_region(const struct page_region *region, struct sums *sums)
+{
+    const struct bh_span *end = region->records + region->pages;
+    uintptr_t base = region->first_page;
+    bool after_free = false;
+    for (const struct bh_span *run = region->records; run < end; run += run->pages) {
+        BH_CHECK(run->state != SPAN_NONE && run->pages > 0 && run->base == base &&
+                     run->pages <= (size_t)(end - run),
+                 "[ALLOC-1] runs do not tile the region 0x%zx: page 0x%zx", (size_t)region->base,
+                 (size_t)base);
+        check_map(run);
+        if (run->state == SPAN_FREE)
+            check_free(run, after_free, sums);
+        else if (run->state != SPAN_PRIVATE)
+            check_span(run, sums);
+        after_free = run->state == SPAN_FREE;
+        base += (size_t)run->pages << PAGE_SHIFT;
+    }
+}
+
+static BH_COLD void check_tree(const struct sums *sums)
+{
+    size_t runs = 0;
+    size_t pages = 0;
+    uintptr_t base = 0;
+    for (struct bh_span *run; (run = run_tree_after(page_heap.free_runs, pages, base)); runs++) {
+        pages = run->pages;
+        base = run->base;
+        BH_CHECK(run->state == SPAN_FREE, "[ALLOC-2] the tree has a run that is not free: 0x%zx",
+                 (size_t)base);
+    }
+    BH_CHECK(runs == sums->free_runs, "[ALLOC-2] %zu free runs, but %zu in the tree",
+             sums->free_runs, runs);
+    BH_CHECK(sums->free_pages == page_heap.free_pages,
+             "[ALLOC-2] %zu pages in free runs, but %zu counted", sums->free_pages,
+             page_heap.free_pages);
+}
+
+/* ---- bins and transfer caches ---- */
+
+/* An object that is cached: out of its span. Borrows its bit. */
+static BH_COLD void borrow(void *object, unsigned size_class)
+{
+    uintptr_t address = (uintptr_t)object;
+    BH_CHECK(pagemap_class(address) == size_class,
+             "[ALLOC-6] cached object %p is of class %u, not %u", object, pagemap_class(address),
+             size_class);
+    struct bh_span *span = pagemap_span(address);
+    BH_CHECK(span_is_object(span, address), "[ALLOC-6] cached pointer %p is inside an object",
+             object);
+    BH_CHECK(!bitmap_test(span->bits, span_idx(span, address)),
+             "[ALLOC-6] object %p is free twice: cached, and in its span or another cache", object);
+    bitmap_set(span->bits, span_idx(span, address));
+}
+
+static BH_COLD void give_back(void *object, unsigned size_class)
+{
+    (void)size_class;
+    struct bh_span *span = pagemap_span((uintptr_t)object);
+    bitmap_clear(span->bits, span_idx(span, (uintptr_t)object));
+}
+
+static BH_COLD void each_in_bin(const struct core_cache *cache, unsigned size_class,
+                                void (*visit)(void *, unsigned))
+{
+    const struct cache_bin *bin = &cache->bins[size_class];
+    for (size_t i = 0; i < cache_bin_count(cache, size_class); i++)
+        visit(bin->top[-(ptrdiff_t)i], size_class);
+}
+
+static BH_COLD void each_cached(unsigned size_class, void (*visit)(void *, unsigned))
+{
+    for (unsigned core = 0; core < bh_port_core_count(); core++)
+        each_in_bin(core_caches[core], size_class, visit);
+    const struct central *central = &centrals[size_class];
+    for (size_t i = 0; i < central->transfer_count; i++)
+        visit(central->transfer[i], size_class);
+}
+
+static BH_COLD void check_class(unsigned size_class, const struct sums *sums)
+{
+    const struct central *central = &centrals[size_class];
+    BH_CHECK(central->transfer_count <= central->transfer_room,
+             "[ALLOC-6] transfer cache of class %u is over full", size_class);
+    BH_CHECK(central->out_objs == sums->out_objs[size_class],
+             "[ALLOC-7] class %u: %zu objects are outside spans, but %zu counted", size_class,
+             sums->out_objs[size_class], central->out_objs);
+    each_cached(size_class, borrow);
+    each_cached(size_class, give_back);
+}
+
+BH_COLD void bh_heap_verify(void)
+{
+    struct sums sums = {0};
+    for (size_t i = 0; i < page_heap.regions_count; i++)
+        check_region(&page_heap.regions[i], &sums);
+    check_tree(&sums);
+    for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++)
+        check_class(i, &sums);
+}
