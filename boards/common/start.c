@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The last steps of core 0's boot, and how an image ends.
+ *
+ * An image ends by board_main() returning, by board_exit(), by bh_panic() (which ends in
+ * bh_port_panic() here) or by an exception (which logs its report and ends there as well).
+ * Where several cores come to an end at once, the first to claim the console decides; the others
+ * stay asleep until the machine is gone.
+ */
+#include "boards/common/start.h"
+
+#include "boards/board.h"
+#include "boards/common/console.h"
+#include "boards/common/image.h"
+#include "boards/common/machine.h"
+#include "kernel-lib/check.h"
+#include "kernel-lib/print.h"
+#include <bareheap/gc.h>
+#include <bareheap/port.h>
+
+/* NULL in an image that is linked without the collector. */
+bool bh_gc_add_root(const void *lo, const void *hi) __attribute__((weak));
+
+static char command_line[START_COMMAND_LINE_BYTES];
+
+/* What the core that claimed the console is busy with; only that core reads or writes them. */
+static bool reporting;
+static bool panicking;
+
+__attribute__((weak)) void board_on_panic(const char *message)
+{
+    (void)message;
+}
+
+__attribute__((weak)) void board_on_exception(const char *what)
+{
+    (void)what;
+}
+
+void start_set_command_line(const char *text)
+{
+    print_format(command_line, sizeof(command_line), "%s", text ? text : "");
+}
+
+const char *board_command_line(void)
+{
+    return command_line;
+}
+
+_Noreturn void start_main(void)
+{
+    if (bh_gc_add_root)
+        BH_CHECK(bh_gc_add_root(__data_start, __bss_end),
+                 "board: the collector refused .data and .bss as a root");
+    board_irq_on();
+    board_exit(board_main());
+}
+
+/* Another core is ending the machine: wait for it. */
+static _Noreturn void stay_asleep(void)
+{
+    board_irq_off();
+    for (;;)
+        machine_sleep();
+}
+
+void start_report_exception(const char *what)
+{
+    if (!console_claim())
+        stay_asleep();
+    if (reporting) {
+        print_log("board: a second exception (%s) inside the report of the first\n", what);
+        board_exit(1);
+    }
+    reporting = true;
+    board_on_exception(what);
+    print_log("exception: %s on core %u\n", what, bh_port_core());
+}
+
+_Noreturn void bh_port_panic(const char *message)
+{
+    board_irq_off();
+    if (!console_claim())
+        stay_asleep();
+    if (!panicking) {
+        panicking = true;
+        board_on_panic(message);
+    }
+    board_exit(1);
+}
