@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Signals as interrupts: the stop signal of the collector and the timer.
+ *
+ * A core's interrupt flag is a variable of its thread, host_self.masked, not the thread's signal
+ * mask: masking is two stores instead of two system calls.
+ *
+ * 1. A signal that arrives while masked == 0 is taken at once: its handler masks, does the
+ *    interrupt's work, unmasks.
+ * 2. One that arrives while masked == 1 sets its bit in host_self.pending and returns.
+ * 3. Unmasking clears masked, then looks at pending, and takes what is there.
+ *
+ * Why none is lost: only one thread and the signal handlers on top of it touch these two, so
+ * there is a single program order, in which a handler is a block between two instructions. It
+ * runs either before masked is cleared, and the look at pending in step 3, which comes after,
+ * finds its bit; or after, and it is taken at once by step 1. The compiler must keep the order of
+ * the two accesses (barriers, volatile); the CPU keeps it by itself for one thread. Bits are
+ * taken by an exchange, because a handler may set one between a read and a write.
+ *
+ * What the collector finds on the stack: the handler runs on the interrupted stack (no
+ * SA_ONSTACK), as the collector reads from here to the stack's end. The kernel put the frame of the
+ * signal there with all registers of the interrupted code: the general ones in the ucontext, the
+ * vector ones in the XSAVE image beside it, on AArch64 in the records of sigcontext.__reserved. It
+ * left x86-64's red zone (128 bytes under the interrupted stack pointer, in use without being
+ * reserved) out, so that lies between the frame and the stack proper, and is read as well.
+ *
+ * ThreadSanitizer puts off a handler until the thread's next atomic access or blocking call, and
+ * calls it from there. Every waiting loop here has an atomic access, and unmasking does one (the
+ * look at pending), so interrupts come late but come. A loop that computes and does neither is not
+ * interrupted under TSan. Since such a late call has a stale ucontext, nothing here reads it.
+ */
+#define _GNU_SOURCE
+#include "arch/arch.h"
+#include "boards/board.h"
+#include "boards/host/internal.h"
+#include "kernel-lib/atomics.h"
+#include "kernel-lib/check.h"
+#include <bareheap/gc.h>
+#include <bareheap/port.h>
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* NULL in an image that is linked without the collector. */
+void bh_gc_stop_ipi(uintptr_t interrupted_sp) __attribute__((weak));
+
+/* Does the work of the interrupts in `bits`, masked. */
+static void irq_dispatch(uint32_t bits)
+{
+    if ((bits & HOST_IRQ_STOP) && bh_gc_stop_ipi)
+        bh_gc_stop_ipi((uintptr_t)__builtin_frame_address(0));
+    if ((bits & HOST_IRQ_TIMER) && host_self.timer_handler != NULL)
+        host_self.timer_handler();
+}
+
+/* Takes `bits` and then all that is pending. Unmasked before and after. */
+static void irq_take(uint32_t bits)
+{
+    while (bits != 0) {
+        host_self.masked = 1;
+        compiler_barrier();
+        irq_dispatch(bits);
+        compiler_barrier();
+        host_self.masked = 0;
+        compiler_barrier();
+        /* Relaxed: this thread and its own handlers only. */
+        bits = atomic_load_relaxed(&host_self.pending);
+        if (bits != 0)
+            bits = atomic_exchange_acquire(&host_self.pending, 0);
+    }
+}
+
+static void irq_on_signal(int signal_number)
+{
+    int saved_errno = errno;
+    uint32_t bit = signal_number == HOST_SIGNAL_STOP ? HOST_IRQ_STOP : HOST_IRQ_TIMER;
+    if (host_self.masked)
+        (void)atomic_or_relaxed(&host_self.pending, bit); /* relaxed: see irq_take() */
+    else
+        irq_take(bit);
+    errno = saved_errno;
+}
+
+void host_irq_init(void)
+{
+    struct sigaction action = {.sa_handler = irq_on_signal, .sa_flags = SA_RESTART};
+    /* While one is handled the other waits in the kernel: handlers do not nest. */
+    sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, HOST_SIGNAL_STOP);
+    sigaddset(&action.sa_mask, HOST_SIGNAL_TIMER);
+    (void)sigaction(HOST_SIGNAL_STOP, &action, NULL);
+    (void)sigaction(HOST_SIGNAL_TIMER, &action, NULL);
+}
+
+void host_irq_enable(void)
+{
+    compiler_barrier();
+    host_self.masked = 0;
+    compiler_barrier();
+    /* Relaxed: see irq_take(). */
+    if (BH_UNLIKELY(atomic_load_relaxed(&host_self.pending) != 0))
+        irq_take(atomic_exchange_acquire(&host_self.pending, 0));
+}
+
+uintptr_t bh_port_irq_save(void)
+{
+    uintptr_t was_masked = (uintptr_t)host_self.masked;
+    host_self.masked = 1;
+    compiler_barrier();
+    return was_masked;
+}
+
+void bh_port_irq_restore(uintptr_t was_masked)
+{
+    if (!was_masked)
+        host_irq_enable();
+}
+
+bool bh_port_irq_enabled(void)
+{
+    return !host_self.masked;
+}
+
+void board_irq_on(void)
+{
+    host_irq_enable();
+}
+
+void board_irq_off(void)
+{
+    (void)bh_port_irq_save();
+}
+
+/* --- The timer ---------------------------------------------------------------------------- */
+
+/* Older headers do not have the public name of this field. */
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+void board_timer_start(uint64_t period_ns, void (*handler)(void))
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_SIGNAL_TIMER};
+    struct timespec period = {(time_t)(period_ns / 1000000000), (long)(period_ns % 1000000000)};
+    struct itimerspec both = {period, period};
+    board_timer_stop();
+    event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+    BH_CHECK(timer_create(CLOCK_MONOTONIC, &event, &host_self.timer) == 0,
+             "host: no timer for core %u (error %d): is the limit of pending signals reached?",
+             bh_port_core(), errno);
+    host_self.timer_handler = handler;
+    (void)timer_settime(host_self.timer, 0, &both, NULL);
+}
+
+void board_timer_stop(void)
+{
+    if (host_self.timer_handler == NULL)
+        return;
+    (void)timer_delete(host_self.timer);
+    host_self.timer_handler = NULL; /* a signal still on its way finds this */
+}

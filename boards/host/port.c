@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rest of port.h on the host: log, panic, clock; and how the process ends.
+ *
+ * A log text is one write(): the kernel keeps those of several threads apart (on a pipe up to
+ * 4096 bytes, eight times the longest print_log). No lock, so a core stopped or interrupted in the
+ * middle of one holds up nobody.
+ */
+#define _GNU_SOURCE
+#include "boards/board.h"
+#include "boards/host/internal.h"
+#include "kernel-lib/atomics.h"
+#include "kernel-lib/check.h"
+#include <bareheap/gc.h>
+#include <bareheap/port.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* NULL in an image that is linked without the collector. */
+bool bh_gc_add_root(const void *lo, const void *hi) __attribute__((weak));
+
+/* The executable's .data and .bss, by its linker. Shared libraries have their own, which are not
+ * roots: none of them refers to our heap. */
+extern char __data_start[] __attribute__((weak));
+extern char _end[] __attribute__((weak));
+
+static int log_file = STDERR_FILENO;
+static bool is_board;
+static uint32_t exiting;
+
+__attribute__((weak)) void board_on_panic(const char *message)
+{
+    (void)message;
+}
+
+void host_become_board(void)
+{
+    log_file = STDOUT_FILENO;
+    is_board = true;
+}
+
+void host_register_roots(void)
+{
+    if (bh_gc_add_root && __data_start != NULL && _end != NULL)
+        BH_CHECK(bh_gc_add_root(__data_start, _end),
+                 "host: the collector refused .data and .bss as a root");
+}
+
+void bh_port_log(const char *text, size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t written = write(log_file, text, bytes);
+        if (written < 0 && errno != EINTR)
+            return;
+        if (written > 0) {
+            text += written;
+            bytes -= (size_t)written;
+        }
+    }
+}
+
+void board_putc(char c)
+{
+    bh_port_log(&c, 1);
+}
+
+uint64_t bh_port_now_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void host_exit(int status)
+{
+    /* Relaxed: only who is first matters. */
+    if (atomic_add_relaxed(&exiting, 1) != 0 && !host_self.in_fault) {
+        for (;;)
+            pause();
+    }
+    /* After a fault the C library may be in any state: no destructors, no sanitizer's last word. */
+    if (host_self.in_fault)
+        _exit(status);
+    exit(status);
+}
+
+void bh_port_panic(const char *message)
+{
+    static uint32_t panics;
+    (void)bh_port_irq_save();
+    if (!is_board)
+        abort();
+    /* Relaxed: a count, so that a hook that panics itself is not called for ever. */
+    if (atomic_add_relaxed(&panics, 1) == 0)
+        board_on_panic(message);
+    host_exit(EXIT_FAILURE);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host board's RAM: one anonymous mapping. The kernel backs it with memory as it is touched.
+ * No locks: written once, before a second core runs.
+ */
+#define _GNU_SOURCE
+#include "boards/board.h"
+#include "boards/host/internal.h"
+#include "kernel-lib/bits.h"
+#include <bareheap/alloc.h>
+#include <bareheap/port.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static struct bh_region ram;
+
+bool host_ram_map(size_t bytes)
+{
+    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return false;
+    ram = (struct bh_region){.base = base, .bytes = bytes, .zeroed = true};
+    return true;
+}
+
+const struct bh_region *board_ram(size_t *count)
+{
+    *count = 1;
+    return &ram;
+}
+
+/* Only whole pages of the system, which may be larger than ours. They read as zero afterwards. */
+void bh_port_pages_released(void *base, size_t bytes)
+{
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t lo = bits_round_up((uintptr_t)base, page_bytes);
+    uintptr_t hi = bits_round_down((uintptr_t)base + bytes, page_bytes);
+    if (lo < hi)
+        (void)madvise((void *)lo, hi - lo, MADV_DONTNEED);
+}
