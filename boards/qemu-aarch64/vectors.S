@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The exception vectors.
+ *
+ * 1. All code runs in EL1t, on SP_EL0. An interrupt pushes its frame on that same stack: all that
+ *    the collector must see of a core is then one stretch, from the stack pointer to the top.
+ * 2. The frame holds x0 to x30, q0 to q31, FPSR, FPCR, ELR and SPSR, because handlers may call
+ *    anything: they allocate, and the compiler uses vector registers at will.
+ * 3. The frame opens with the record {x29, ELR}: backtraces pass through it into what was
+ *    interrupted.
+ * 4. Interrupts stay masked in a handler. The handler's own stores may fault when the main stack is
+ *    full: the exception arrives on SP_EL1 like any other.
+ * 5. Synchronous exceptions and SErrors are fatal. They are reported on SP_EL1; one inside the
+ *    report starts that stack anew (what was on it is of no use any more).
+ */
+#include "boards/qemu-aarch64/layout.h"
+
+    .macro vector target, kind
+    .balign 128
+    msr     tpidrro_el0, x0         /* EL0 never runs: a scratch register of this core */
+    mov     x0, #\kind
+    b       \target
+    .endm
+
+    .text
+    .balign 2048
+    .globl exception_vectors
+    .type exception_vectors, %object
+exception_vectors:
+    /* EL1t: where everything runs. */
+    vector  exception_entry, 0
+    .balign 128
+    b       interrupt_entry
+    vector  exception_entry, 2
+    vector  exception_entry, 3
+    /* EL1h: inside a report. Interrupts are masked there. */
+    vector  exception_entry, 0
+    vector  exception_entry, 1
+    vector  exception_entry, 2
+    vector  exception_entry, 3
+    /* EL0, 64-bit and 32-bit: nothing runs there. */
+    .rept 2
+    vector  exception_entry, 4
+    vector  exception_entry, 4
+    vector  exception_entry, 4
+    vector  exception_entry, 4
+    .endr
+    .balign 128
+    .size exception_vectors, . - exception_vectors
+
+/* x0 = kind, TPIDRRO_EL0 = x0 of the moment. Fills struct exception_frame (exception.c) at the top
+ * of this core's exception stack. Does not return. */
+    .type exception_entry, %function
+exception_entry:
+    msr     tpidr_el0, x1           /* two more scratch registers that nobody uses */
+    msr     par_el1, x2
+    mrs     x1, tpidr_el1
+    ldr     x2, =STACK_BLOCK_BYTES
+    madd    x1, x1, x2, x2
+    ldr     x2, =__stacks_start
+    add     x1, x1, x2
+    mrs     x2, par_el1
+    sub     sp, x1, #EXCEPTION_FRAME_BYTES
+    stp     x2, x3, [sp, #16]
+    stp     x4, x5, [sp, #32]
+    stp     x6, x7, [sp, #48]
+    stp     x8, x9, [sp, #64]
+    stp     x10, x11, [sp, #80]
+    stp     x12, x13, [sp, #96]
+    stp     x14, x15, [sp, #112]
+    stp     x16, x17, [sp, #128]
+    stp     x18, x19, [sp, #144]
+    stp     x20, x21, [sp, #160]
+    stp     x22, x23, [sp, #176]
+    stp     x24, x25, [sp, #192]
+    stp     x26, x27, [sp, #208]
+    stp     x28, x29, [sp, #224]
+    str     x30, [sp, #240]
+    mrs     x2, tpidrro_el0
+    mrs     x3, tpidr_el0
+    stp     x2, x3, [sp]
+    mrs     x2, sp_el0
+    str     x2, [sp, #EXCEPTION_FRAME_SP]
+    mrs     x2, elr_el1
+    mrs     x3, spsr_el1
+    stp     x2, x3, [sp, #EXCEPTION_FRAME_PC]
+    mrs     x2, esr_el1
+    mrs     x3, far_el1
+    stp     x2, x3, [sp, #EXCEPTION_FRAME_ESR]
+    mov     x1, x0
+    mov     x0, sp
+    mov     x29, xzr
+    mov     x30, xzr
+    bl      exception_report
+    b       core_halt
+    .size exception_entry, . - exception_entry
+
+/*
+ * The interrupt frame:
+ *   sp + 0     x29 ELR        frame record
+ *   sp + 16    x30 SPSR
+ *   sp + 32    FPSR FPCR
+ *   sp + 48    x0 ... x28     (and 8 bytes unused)
+ *   sp + 288   q0 ... q31
+ */
+#define INTERRUPT_FRAME_BYTES 800
+
+    .type interrupt_entry, %function
+interrupt_entry:
+    msr     spsel, #0               /* back to the stack that was interrupted */
+    sub     sp, sp, #INTERRUPT_FRAME_BYTES
+    stp     x0, x1, [sp, #48]
+    stp     x2, x3, [sp, #64]
+    mrs     x0, elr_el1
+    mrs     x1, spsr_el1
+    stp     x29, x0, [sp]
+    stp     x30, x1, [sp, #16]
+    mov     x29, sp
+    stp     x4, x5, [sp, #80]
+    stp     x6, x7, [sp, #96]
+    stp     x8, x9, [sp, #112]
+    stp     x10, x11, [sp, #128]
+    stp     x12, x13, [sp, #144]
+    stp     x14, x15, [sp, #160]
+    stp     x16, x17, [sp, #176]
+    stp     x18, x19, [sp, #192]
+    stp     x20, x21, [sp, #208]
+    stp     x22, x23, [sp, #224]
+    stp     x24, x25, [sp, #240]
+    stp     x26, x27, [sp, #256]
+    str     x28, [sp, #272]
+    mrs     x0, fpsr
+    mrs     x1, fpcr
+    stp     x0, x1, [sp, #32]
+    stp     q0, q1, [sp, #288]
+    stp     q2, q3, [sp, #320]
+    stp     q4, q5, [sp, #352]
+    stp     q6, q7, [sp, #384]
+    stp     q8, q9, [sp, #416]
+    stp     q10, q11, [sp, #448]
+    stp     q12, q13, [sp, #480]
+    stp     q14, q15, [sp, #512]
+    stp     q16, q17, [sp, #544]
+    stp     q18, q19, [sp, #576]
+    stp     q20, q21, [sp, #608]
+    stp     q22, q23, [sp, #640]
+    stp     q24, q25, [sp, #672]
+    stp     q26, q27, [sp, #704]
+    stp     q28, q29, [sp, #736]
+    stp     q30, q31, [sp, #768]
+    add     x0, sp, #INTERRUPT_FRAME_BYTES
+    bl      interrupt_dispatch      /* with the interrupted stack pointer */
+    ldp     q30, q31, [sp, #768]
+    ldp     q28, q29, [sp, #736]
+    ldp     q26, q27, [sp, #704]
+    ldp     q24, q25, [sp, #672]
+    ldp     q22, q23, [sp, #640]
+    ldp     q20, q21, [sp, #608]
+    ldp     q18, q19, [sp, #576]
+    ldp     q16, q17, [sp, #544]
+    ldp     q14, q15, [sp, #512]
+    ldp     q12, q13, [sp, #480]
+    ldp     q10, q11, [sp, #448]
+    ldp     q8, q9, [sp, #416]
+    ldp     q6, q7, [sp, #384]
+    ldp     q4, q5, [sp, #352]
+    ldp     q2, q3, [sp, #320]
+    ldp     q0, q1, [sp, #288]
+    ldp     x0, x1, [sp, #32]
+    msr     fpsr, x0
+    msr     fpcr, x1
+    ldr     x28, [sp, #272]
+    ldp     x26, x27, [sp, #256]
+    ldp     x24, x25, [sp, #240]
+    ldp     x22, x23, [sp, #224]
+    ldp     x20, x21, [sp, #208]
+    ldp     x18, x19, [sp, #192]
+    ldp     x16, x17, [sp, #176]
+    ldp     x14, x15, [sp, #160]
+    ldp     x12, x13, [sp, #144]
+    ldp     x10, x11, [sp, #128]
+    ldp     x8, x9, [sp, #112]
+    ldp     x6, x7, [sp, #96]
+    ldp     x4, x5, [sp, #80]
+    ldp     x29, x0, [sp]
+    ldp     x30, x1, [sp, #16]
+    msr     elr_el1, x0
+    msr     spsr_el1, x1
+    ldp     x2, x3, [sp, #64]
+    ldp     x0, x1, [sp, #48]
+    add     sp, sp, #INTERRUPT_FRAME_BYTES
+    eret
+    .size interrupt_entry, . - interrupt_entry
+
+    .section .note.GNU-stack, "", %progbits
