@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A line of trace per cycle, in the format that Go prints with GODEBUG=gctrace=1 (documented in
+ * Go's package runtime), so that eyes and tools which know it can read it:
+ *
+ *   gc 7 @1.203s 3%: 0.02+1.1+0.04 ms clock, 0.08+1.1/0/3.3+0.16 ms cpu, 6->6->4 MB, 8 MB goal,
+ *   0 MB stacks, 0 MB globals, 4 P
+ *
+ * 1. Number of the cycle; seconds since the collector was first used; share of that time in which
+ *    the cores stood still.
+ * 2. Clock: until all stood still and the last cycle was swept + mark + the rest of the stop.
+ * 3. CPU: the first and the last are the clock's times the cores. The middle has three parts: the
+ * core that marks pays for all others ("assist"), nobody marks in the background, and the other
+ * cores stand idle.
+ * 4. Heap when the cycle began, when the mark ended (the same: all stood still), and marked; the
+ * goal that the cycle was started by; what was scanned as stacks and globals; cores.
+ * 5. " (forced)" at the end: by bh_gc_collect().
+ *
+ * Go's unit is a megabyte (2^20). A kernel's heap may be smaller than one: if it is under 10 MB
+ * when the cycle begins, all sizes of the line are in KB and say so. A tool that expects MB then
+ * finds no match rather than a wrong figure. Times are rounded down to two digits, or whole
+ * milliseconds from 10 on, as Go does.
+ */
+#include "gc/gctrace.h"
+#include "kernel-lib/atomics.h"
+#include "kernel-lib/print.h"
+#include <bareheap/gc.h>
+#include <bareheap/port.h>
+
+#define GCTRACE_KB_BELOW_BYTES ((size_t)10 << 20)
+#define GCTRACE_MS_BYTES       24
+
+static bool gctrace_on;
+
+void bh_gc_set_trace(bool on)
+{
+    atomic_store_relaxed(&gctrace_on, on); /* a flag alone */
+}
+
+/* A duration as text. A struct, so that one call can be an argument of another. */
+struct gctrace_ms {
+    char text[GCTRACE_MS_BYTES];
+};
+
+static struct gctrace_ms gctrace_ms(uint64_t ns)
+{
+    struct gctrace_ms ms;
+    unsigned long long us = ns / 1000;
+    if (us == 0)
+        print_format(ms.text, sizeof(ms.text), "0");
+    else if (us < 100)
+        print_format(ms.text, sizeof(ms.text), "0.%03llu", us);
+    else if (us < 1000)
+        print_format(ms.text, sizeof(ms.text), "0.%02llu", us / 10);
+    else if (us < 10000)
+        print_format(ms.text, sizeof(ms.text), "%llu.%llu", us / 1000, us / 100 % 10);
+    else
+        print_format(ms.text, sizeof(ms.text), "%llu", us / 1000);
+    return ms;
+}
+
+/* The sizes of a line, all in one unit. */
+struct gctrace_unit {
+    const char *name;
+    unsigned shift;
+};
+
+static struct gctrace_unit gctrace_unit(size_t heap_bytes)
+{
+    return heap_bytes < GCTRACE_KB_BELOW_BYTES ? (struct gctrace_unit){"KB", 10}
+                                               : (struct gctrace_unit){"MB", 20};
+}
+
+static size_t gctrace_head(const struct collect_cycle *cycle, char *line, size_t bytes)
+{
+    uint64_t since_ns = cycle->finished_ns - collect_start_ns();
+    unsigned long long ms = since_ns / 1000000;
+    return print_format(
+        line, bytes, "gc %llu @%llu.%03llus %llu%%: ", (unsigned long long)cycle->number, ms / 1000,
+        ms % 1000, (unsigned long long)(cycle->pauses_ns / (since_ns / 100 + 1)));
+}
+
+static size_t gctrace_times(const struct collect_cycle *cycle, char *line, size_t bytes)
+{
+    uint64_t before_ns = cycle->swept_ns - cycle->request_ns;
+    uint64_t mark_ns = cycle->marked_ns - cycle->swept_ns;
+    uint64_t after_ns = cycle->finished_ns - cycle->marked_ns;
+    unsigned cores = bh_port_core_count();
+    return print_format(line, bytes, "%s+%s+%s ms clock, %s+%s/0/%s+%s ms cpu, ",
+                        gctrace_ms(before_ns).text, gctrace_ms(mark_ns).text,
+                        gctrace_ms(after_ns).text, gctrace_ms(before_ns * cores).text,
+                        gctrace_ms(mark_ns).text, gctrace_ms(mark_ns * (cores - 1)).text,
+                        gctrace_ms(after_ns * cores).text);
+}
+
+static size_t gctrace_sizes(const struct collect_cycle *cycle, char *line, size_t bytes)
+{
+    struct gctrace_unit unit = gctrace_unit(cycle->heap_bytes);
+    const struct mark_totals *mark = &cycle->mark;
+    size_t heap = cycle->heap_bytes >> unit.shift;
+    return print_format(
+        line, bytes, "%zu->%zu->%zu %s, %zu %s goal, %zu %s stacks, %zu %s globals, %u P%s\n", heap,
+        heap, mark->live_bytes >> unit.shift, unit.name, cycle->goal_bytes >> unit.shift, unit.name,
+        mark->root_bytes[ROOTS_STACK] >> unit.shift, unit.name,
+        mark->root_bytes[ROOTS_GLOBAL] >> unit.shift, unit.name, bh_port_core_count(),
+        cycle->reason == COLLECT_FORCED ? " (forced)" : "");
+}
+
+size_t gctrace_format(const struct collect_cycle *cycle, char *line, size_t bytes)
+{
+    size_t length = gctrace_head(cycle, line, bytes);
+    length += gctrace_times(cycle, line + length, bytes - length);
+    return length + gctrace_sizes(cycle, line + length, bytes - length);
+}
+
+void gctrace_cycle(const struct collect_cycle *cycle)
+{
+    char line[GCTRACE_LINE_BYTES];
+    if (!atomic_load_relaxed(&gctrace_on)) /* as above */
+        return;
+    gctrace_format(cycle, line, sizeof(line));
+    print_log("%s", line);
+}

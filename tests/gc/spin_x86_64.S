@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/gc/spin.h for x86-64. rdi: struct spin. */
+#ifdef __x86_64__
+
+#define READY 0
+#define GO    4
+#define HIDDEN 8
+
+/* Until go: reads memory, keeps all other registers. The stores before it are seen first (TSO). */
+.macro wait_for_go
+        movl    $1, READY(%rdi)
+1:      pause
+        cmpl    $0, GO(%rdi)
+        je      1b
+.endm
+
+.macro function name
+        .section .text.\name, "ax", @progbits
+        .globl  \name
+        .type   \name, @function
+\name:
+.endm
+
+.macro spin_in_general register
+        movq    HIDDEN(%rdi), \register
+        notq    \register
+        movq    $0, HIDDEN(%rdi)
+        wait_for_go
+        notq    \register
+        movq    \register, HIDDEN(%rdi)
+.endm
+
+function spin_scratch
+        spin_in_general %r10
+        ret
+
+function spin_saved
+        pushq   %r14
+        spin_in_general %r14
+        popq    %r14
+        ret
+
+function spin_link
+        pushq   %rbp
+        spin_in_general %rbp
+        popq    %rbp
+        ret
+
+/* All ones in xmm14 complement what comes into xmm9. */
+function spin_vector_low
+        pcmpeqd %xmm14, %xmm14
+        movq    HIDDEN(%rdi), %xmm9
+        pxor    %xmm14, %xmm9
+        movq    $0, HIDDEN(%rdi)
+        wait_for_go
+        pcmpeqd %xmm14, %xmm14
+        pxor    %xmm14, %xmm9
+        movq    %xmm9, HIDDEN(%rdi)
+        pxor    %xmm9, %xmm9
+        ret
+
+function spin_vector_high
+        pcmpeqd %xmm14, %xmm14
+        pxor    %xmm9, %xmm9
+        movhps  HIDDEN(%rdi), %xmm9
+        pxor    %xmm14, %xmm9
+        movq    $0, HIDDEN(%rdi)
+        wait_for_go
+        pcmpeqd %xmm14, %xmm14
+        pxor    %xmm14, %xmm9
+        movhps  %xmm9, HIDDEN(%rdi)
+        pxor    %xmm9, %xmm9
+        ret
+
+#endif
+        .section .note.GNU-stack, "", %progbits

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* Parked cores, cores that do not answer, and cycles that are abandoned. */
+#include "gc/stop.h"
+#include "kernel-lib/atomics.h"
+#include "tests/gc/gc_test.h"
+#include <bareheap/port.h>
+
+static struct node *volatile root; /* or the writes would be left out */
+
+struct sleeper {
+    uint32_t ready;
+    uint32_t go;
+    uint64_t magic;
+    bool intact;
+};
+static struct sleeper sleeper;
+
+static void wait_until(const uint32_t *flag)
+{
+    while (atomic_load_acquire(flag) == 0) /* pairs with whoever sets it with release */
+        board_yield();
+}
+
+static bool need_second_core(void)
+{
+    if (board_cores() >= 2)
+        return true;
+    harness_skip("needs a second core");
+    return false;
+}
+
+/* Interrupts off for long, nodes on the stack and, as the compiler likes, in registers. */
+static void sleep_parked(void *arg)
+{
+    (void)arg;
+    struct node *first = test_node(sleeper.magic, 1);
+    struct node *second = test_node(sleeper.magic, 2);
+    board_irq_off();
+    bh_gc_park();
+    atomic_store_release(&sleeper.ready, 1); /* pairs with wait_until() */
+    wait_until(&sleeper.go);
+    bh_gc_unpark();
+    board_irq_on();
+    sleeper.intact = first->magic == sleeper.magic && first->value == 1 &&
+                     second->magic == sleeper.magic && second->value == 2;
+}
+
+TEST(gc_parked_core_does_not_hold_up_a_collection)
+{
+    test_begin();
+    if (!need_second_core())
+        return;
+    sleeper = (struct sleeper){.magic = test_magic()};
+    board_start(1, sleep_parked, NULL);
+    wait_until(&sleeper.ready);
+    for (int i = 0; i < 5; i++)
+        test_collect();
+    EXPECT_EQ(test_count(sleeper.magic), 2);
+    atomic_store_release(&sleeper.go, 1); /* pairs with sleep_parked() */
+    board_wait(1);
+    EXPECT(sleeper.intact);
+}
+
+static void sleep_with_interrupts_off(void *arg)
+{
+    (void)arg;
+    struct node *volatile mine = test_node(sleeper.magic, 1);
+    board_irq_off();
+    atomic_store_release(&sleeper.ready, 1); /* pairs with wait_until() */
+    wait_until(&sleeper.go);
+    board_irq_on();
+    sleeper.intact = mine->magic == sleeper.magic && mine->value == 1;
+}
+
+#define GARBAGE 500
+
+static __attribute__((noinline)) void make_garbage(uint64_t magic)
+{
+    for (int i = 0; i < GARBAGE; i++)
+        root = test_node(magic, 1);
+    root = NULL;
+}
+
+TEST(gc_core_that_does_not_stop_abandons_the_cycle)
+{
+    uint64_t magic = test_magic();
+    test_begin();
+    if (!need_second_core())
+        return;
+    sleeper = (struct sleeper){.magic = test_magic()};
+    test_collect();
+    make_garbage(magic);
+    board_start(1, sleep_with_interrupts_off, NULL);
+    wait_until(&sleeper.ready);
+    uint64_t abandoned = test_abandoned();
+    uint64_t cycles = test_cycles();
+    stop_set_timeout_ns(50000000);
+    EXPECT(!bh_gc_collect());
+    EXPECT_EQ(test_abandoned(), abandoned + 1);
+    EXPECT_EQ(test_cycles(), cycles);
+    EXPECT_EQ(test_count(magic), GARBAGE);
+
+    /* At the goal no allocation waits for that core again, for a while. */
+    stop_set_timeout_ns(UINT64_C(500000000));
+    bh_gc_set_percent(0);
+    for (int i = 0; i < 200000; i++)
+        EXPECT((root = bh_gc_alloc(64)) != NULL);
+    EXPECT(test_abandoned() <= abandoned + 2);
+    bh_gc_set_percent(100);
+    root = NULL;
+
+    /* It answers late, which does no harm, and then in time. */
+    atomic_store_release(&sleeper.go, 1); /* pairs with sleep_with_interrupts_off() */
+    board_wait(1);
+    EXPECT(sleeper.intact);
+    test_begin();
+    test_collect();
+    EXPECT(test_cycles() > cycles);
+    EXPECT(test_count(magic) <= TEST_LEFTOVERS);
+}
+
+/* All cores park, unpark, allocate and collect, in random order. */
+TEST_ALL_CORES(gc_parking_and_collecting_in_any_order)
+{
+    enum { KEPT = 16 };
+    test_begin();
+    uint64_t magic = test_magic();
+    struct node *kept[KEPT] = {NULL};
+    harness_barrier();
+    for (uint64_t i = 0; i < 600; i++) {
+        size_t which = harness_random_below(KEPT);
+        if (kept[which] != NULL)
+            EXPECT(kept[which]->magic == magic && kept[which]->left->magic == magic);
+        kept[which] = test_node(magic, i);
+        kept[which]->left = test_node(magic, i);
+        uint64_t choice = harness_random_below(16);
+        if (choice == 0)
+            EXPECT(bh_gc_collect());
+        if (choice < 2 || choice > 10)
+            continue;
+        bool masked = choice < 6;
+        if (masked)
+            board_irq_off();
+        bh_gc_park();
+        for (uint64_t j = harness_random_below(500); j > 0; j--)
+            board_yield();
+        bh_gc_unpark();
+        if (masked)
+            board_irq_on();
+    }
+    bh_gc_park(); /* waits for the others without holding up their collections */
+    harness_barrier();
+    bh_gc_unpark();
+    for (size_t i = 0; i < KEPT; i++)
+        EXPECT(kept[i] == NULL || kept[i]->magic == magic);
+    harness_barrier();
+}
+
+TEST_PANICS(gc_park_twice, "bh_gc_park() on core 0, which is parked")
+{
+    bh_gc_park();
+    bh_gc_park();
+}
+
+TEST_PANICS(gc_unpark_without_park, "bh_gc_unpark() on core 0, which is not parked")
+{
+    bh_gc_unpark();
+}
+
+TEST_PANICS(gc_collect_while_parked, "core 0 asks for a collection while it is parked")
+{
+    test_begin();
+    bh_gc_park();
+    bh_gc_collect();
+}
