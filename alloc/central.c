@@ -25,6 +25,8 @@ static size_t transfer_take(struct central *central, unsigned size_class, void *
                             size_t want)
 {
     size_t n = central->transfer_count < want ? central->transfer_count : want;
+    if (n == 0)
+        return 0; /* and there may be no array */
     central->transfer_count -= (uint32_t)n;
     memcpy(objects, central->transfer + central->transfer_count, n * sizeof(void *));
     /* Relaxed: a figure for the budget. */
@@ -75,7 +77,7 @@ static size_t take_from_spans(struct central *central, void **objects, size_t wa
         n += span_take(span, objects + n, want - n);
         if (span->free_objs == 0) {
             list_remove(&span->link);
-            span->state = SPAN_IN_USE;
+            span_set_state(span, SPAN_IN_USE);
         }
     }
     central->out_objs += n;
@@ -84,13 +86,16 @@ static size_t take_from_spans(struct central *central, void **objects, size_t wa
 
 static void list_span(struct central *central, struct bh_span *span)
 {
-    span->state = SPAN_LISTED;
+    span_set_state(span, SPAN_LISTED);
     list_push(&central->partial, &span->link);
 }
 
 /* Puts an object into its span. A span that is whole now leaves the list for `whole`. */
-static enum span_crime give_to_span(struct central *central, uintptr_t object, struct list *whole)
+static enum span_crime give_to_span(struct central *central, unsigned size_class, uintptr_t object,
+                                    struct list *whole)
 {
+    if (pagemap_class(object) != size_class)
+        return SPAN_TWICE; /* the first free was the span's last: the span is gone */
     struct bh_span *span = pagemap_span(object);
     enum span_crime crime = span_put(span, object);
     if (crime != SPAN_OK)
@@ -100,7 +105,7 @@ static enum span_crime give_to_span(struct central *central, uintptr_t object, s
         list_span(central, span);
     if (span->free_objs == span->objs) {
         list_remove(&span->link);
-        span->state = SPAN_IN_USE;
+        span_set_state(span, SPAN_IN_USE);
         central->spans--;
         list_push(whole, &span->link);
     }
@@ -152,15 +157,16 @@ static const char *const crime_texts[] = {
     [SPAN_OK] = "", [SPAN_INTERIOR] = "inside an object", [SPAN_TWICE] = "freed twice"};
 
 /* Puts objects into their spans, whatever the budget. The crime is told with the lock released. */
-static void give_all_to_spans(struct central *central, void **objects, size_t count)
+static void give_all_to_spans(unsigned size_class, void **objects, size_t count)
 {
+    struct central *central = &centrals[size_class];
     struct list whole;
     enum span_crime crime = SPAN_OK;
     size_t i = 0;
     list_init(&whole);
     uintptr_t irq = spinlock_acquire(&central->lock);
     while (i < count && crime == SPAN_OK)
-        crime = give_to_span(central, (uintptr_t)objects[i++], &whole);
+        crime = give_to_span(central, size_class, (uintptr_t)objects[i++], &whole);
     spinlock_release(&central->lock, irq);
     if (crime != SPAN_OK)
         crime_panic("bh_free", (uintptr_t)objects[i - 1], crime_texts[crime], 0);
@@ -176,7 +182,7 @@ void central_give(unsigned size_class, void **objects, size_t count)
     bool stocked = transfer_give(central, size_class, objects, count);
     spinlock_release(&central->lock, irq);
     if (!stocked)
-        give_all_to_spans(central, objects, count);
+        give_all_to_spans(size_class, objects, count);
 }
 
 bool central_drain(unsigned size_class)
@@ -190,7 +196,7 @@ bool central_drain(unsigned size_class)
         spinlock_release(&central->lock, irq);
         if (n == 0)
             return any;
-        give_all_to_spans(central, objects, n);
+        give_all_to_spans(size_class, objects, n);
         any = true;
     }
 }

@@ -203,7 +203,7 @@ static struct bh_span *take_partial(struct collected_central *central)
     if (!list_is_empty(&central->partial)) {
         span = container_of(central->partial.next, struct bh_span, link);
         list_remove(&span->link);
-        span->state = SPAN_CACHED;
+        span_set_state(span, SPAN_CACHED);
     }
     spinlock_release(&central->lock, irq);
     return span;
@@ -216,7 +216,7 @@ static struct bh_span *take_new(struct collected_central *central, enum bh_kind 
     if (!span)
         return NULL;
     span->sweep_cycle = sweep_cycle;
-    span->state = SPAN_CACHED;
+    span_set_state(span, SPAN_CACHED);
     page_heap_publish(span);
     uintptr_t irq = spinlock_acquire(&central->lock);
     central->span_count++;
@@ -231,7 +231,7 @@ static struct bh_span *take_span(struct collected_central *central, enum bh_kind
     struct bh_span *span = take_partial(central);
     while (!span && (span = sweep_one(central)) != NULL) {
         if (span->free_objs > 0) {
-            span->state = SPAN_CACHED;
+            span_set_state(span, SPAN_CACHED);
             return span;
         }
         collected_shelve(central, span);
@@ -290,7 +290,7 @@ static void large_show(struct bh_span *span)
     struct collected_central *central = collected_central_of(span);
     uintptr_t irq = arch_irq_save();
     span->sweep_cycle = sweep_cycle;
-    span->state = SPAN_LISTED;
+    span_set_state(span, SPAN_LISTED);
     bitmap_set(span->bits, 0);
     page_heap_publish(span);
     uintptr_t lock_irq = spinlock_acquire(&central->lock);
@@ -307,16 +307,20 @@ static void *large_slow(enum bh_kind kind, size_t bytes)
     struct bh_span *span = span_new_large(pages, 1, kind);
     if (!span)
         return NULL;
+    /* Read here, not after large_show(): from its end on a collection may come, and then the only
+     * reference to the object is in this variable. The span's record is no root. */
+    void *object = (void *)span->base; /* NOLINT: an address becomes memory */
     /* Nobody knows the span yet, so this may take as long as it likes, interrupts on. */
     if (!(span->flags & RUN_ZEROED))
-        memset((void *)span->base, 0, span->object_bytes); /* NOLINT: memory */
+        memset(object, 0, span->object_bytes);
     large_show(span);
-    return (void *)span->base; /* NOLINT: an address becomes memory */
+    return object;
 }
 
 void *collected_alloc_slow(enum bh_kind kind, size_t bytes)
 {
-    room_sweep_hook = walk_sweep_all;
+    /* Relaxed: every writer writes the same, and code needs no initialising. */
+    atomic_store_relaxed(&room_sweep_hook, walk_sweep_all);
     return bytes < SIZE_CLASS_MAX ? small_slow(kind, bytes) : large_slow(kind, bytes);
 }
 

@@ -56,9 +56,10 @@ void *malloc_large(size_t bytes, size_t align)
 void *malloc_finish(void *object, size_t bytes)
 {
     if (BH_DEBUG >= 1 && object) {
-        size_t room = pagemap_span((uintptr_t)object)->object_bytes;
-        redzone_check_free(object, room);
-        redzone_open(object, bytes, room);
+        const struct bh_span *span = pagemap_span((uintptr_t)object);
+        if (span->size_class) /* a large object is fresh pages, which nobody has closed */
+            redzone_check_free(object, span->object_bytes);
+        redzone_open(object, bytes, span->object_bytes);
     }
     return object;
 }

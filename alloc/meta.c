@@ -59,10 +59,9 @@ void meta_feed_locked(uintptr_t lo, uintptr_t hi)
 
 static bool feed_page(void)
 {
-    struct bh_span *run = page_heap_alloc_locked(1, 1);
+    struct bh_span *run = page_heap_alloc_last_locked();
     if (!run)
         return false;
-    page_heap.cell_pages++;
     meta_feed_locked(run->base, run->base + PAGE_BYTES);
     return true;
 }

@@ -3,9 +3,9 @@
  * Cells of metadata: bitmaps, slot arrays, core caches. Out of line, never beside an object.
  *
  * Cells are powers of two from 16 to 4096 bytes, a free list per size, cut from what is left over
- * when a region is added and then from single pages of the page heap. A larger cell is split when a
- * list is empty. Cells are not joined again and their pages stay metadata: the sizes asked for
- * are few and come again, so the peak is what is kept.
+ * when a region is added and then from single pages at the far end of the page heap. A larger cell
+ * is split when a list is empty. Cells are not joined again and their pages stay metadata: the
+ * sizes asked for are few and come again, so the peak is what is kept.
  *
  * Lock: the page heap's. Any context.
  */

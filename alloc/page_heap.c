@@ -60,7 +60,7 @@ static void counter_set(size_t *counter, size_t value)
 /* A free run is entered in the map at its two ends, where its neighbours look. */
 static void run_insert(struct bh_span *run)
 {
-    run->state = SPAN_FREE;
+    span_set_state(run, SPAN_FREE);
     map_set_span(run, 0, 1);
     map_set_span(run, run->pages - 1, 1);
     run_tree_insert(&page_heap.free_runs, run);
@@ -71,14 +71,19 @@ static void run_insert(struct bh_span *run)
 static void run_remove(struct bh_span *run)
 {
     run_tree_remove(&page_heap.free_runs, run);
-    run->state = SPAN_PRIVATE;
+    span_set_state(run, SPAN_PRIVATE);
     counter_set(&page_heap.free_pages, page_heap.free_pages - run->pages);
     page_heap.released_pages -= run->flags & RUN_RELEASED ? run->pages : 0;
 }
 
+size_t page_heap_used_pages_locked(void)
+{
+    return page_heap.total_pages - page_heap.free_pages - page_heap.cell_pages;
+}
+
 static void note_peak(void)
 {
-    size_t used = page_heap.total_pages - page_heap.free_pages;
+    size_t used = page_heap_used_pages_locked();
     if (used > page_heap.peak_pages)
         page_heap.peak_pages = used;
 }
@@ -90,7 +95,7 @@ static struct bh_span *run_split(struct bh_span *run, size_t pages)
     rest->base = run->base + (pages << PAGE_SHIFT);
     rest->pages = run->pages - (uint32_t)pages;
     rest->flags = run->flags;
-    rest->state = SPAN_PRIVATE;
+    span_set_state(rest, SPAN_PRIVATE);
     run->pages = (uint32_t)pages;
     return rest;
 }
@@ -100,7 +105,7 @@ static struct bh_span *run_merge(struct bh_span *left, struct bh_span *right)
 {
     left->pages += right->pages;
     left->flags &= right->flags;
-    right->state = SPAN_NONE;
+    span_set_state(right, SPAN_NONE);
     return left;
 }
 
@@ -115,7 +120,7 @@ static struct bh_span *free_neighbour_before(const struct bh_span *run)
     if (i == 0)
         return NULL;
     struct bh_span *head = pagemap_current->span_of[i - 1];
-    bool joins = head && head->state == SPAN_FREE &&
+    bool joins = head && span_is_free_run(head) &&
                  head->base + ((uintptr_t)head->pages << PAGE_SHIFT) == run->base;
     return joins ? head : NULL;
 }
@@ -127,7 +132,7 @@ static struct bh_span *free_neighbour_after(const struct bh_span *run)
     if (i >= pagemap_current->pages)
         return NULL;
     struct bh_span *head = pagemap_current->span_of[i];
-    return head && head->state == SPAN_FREE && head->base == end ? head : NULL;
+    return head && span_is_free_run(head) && head->base == end ? head : NULL;
 }
 
 static void run_coalesce_and_insert(struct bh_span *run)
@@ -162,25 +167,43 @@ static struct bh_span *find_run(size_t pages, size_t align_pages)
     return run_tree_best_fit(page_heap.free_runs, pages + align_pages - 1);
 }
 
-struct bh_span *page_heap_alloc_locked(size_t pages, size_t align_pages)
+/* Takes `run` out of the tree and puts back what lies before and behind the pages wanted. */
+static struct bh_span *run_cut(struct bh_span *run, size_t skip, size_t pages)
 {
-    if (page_heap_fault_hook && page_heap_fault_hook(pages))
-        return NULL;
-    struct bh_span *run = find_run(pages, align_pages);
-    if (!run)
-        return NULL;
     run_remove(run);
-    size_t skip = skip_to_align(run, align_pages);
     if (skip) {
-        struct bh_span *aligned = run_split(run, skip);
+        struct bh_span *wanted = run_split(run, skip);
         run_insert(run);
-        run = aligned;
+        run = wanted;
     }
     if (run->pages > pages)
         run_insert(run_split(run, pages));
     run->flags &= (uint8_t)~RUN_RELEASED;
+    return run;
+}
+
+static bool is_refused(size_t pages)
+{
+    return page_heap_fault_hook && page_heap_fault_hook(pages);
+}
+
+static struct bh_span *alloc_locked(size_t pages, size_t align_pages)
+{
+    struct bh_span *run = is_refused(pages) ? NULL : find_run(pages, align_pages);
+    if (!run)
+        return NULL;
+    run = run_cut(run, skip_to_align(run, align_pages), pages);
     note_peak();
     return run;
+}
+
+struct bh_span *page_heap_alloc_last_locked(void)
+{
+    struct bh_span *run = is_refused(1) ? NULL : run_tree_longest(page_heap.free_runs);
+    if (!run)
+        return NULL;
+    page_heap.cell_pages++;
+    return run_cut(run, run->pages - 1u, 1);
 }
 
 struct bh_span *page_heap_alloc(size_t pages, size_t align_pages)
@@ -188,7 +211,7 @@ struct bh_span *page_heap_alloc(size_t pages, size_t align_pages)
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
     /* Longer than everything there is: refused before the sums above could wrap. */
     bool absurd = pages > page_heap.total_pages || align_pages > page_heap.total_pages;
-    struct bh_span *run = absurd ? NULL : page_heap_alloc_locked(pages, align_pages);
+    struct bh_span *run = absurd ? NULL : alloc_locked(pages, align_pages);
     spinlock_release(&page_heap.lock, irq);
     return run;
 }

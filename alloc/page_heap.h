@@ -36,8 +36,8 @@ struct page_heap {
     size_t total_pages;        /* total_pages == free_pages + pages of all other runs */
     size_t free_pages;
     size_t released_pages; /* of the free ones: in runs with RUN_RELEASED */
-    size_t peak_pages;     /* the most total_pages - free_pages has been */
     size_t cell_pages;     /* taken by meta.c for cells */
+    size_t peak_pages;     /* the most that has been in use, cells not counted */
     size_t region_bytes;
     size_t reserved_bytes; /* of the regions, not pages: records, map, slack */
     size_t regions_count;
@@ -83,8 +83,12 @@ static inline size_t page_heap_used_bytes(void)
 /* Under the lock: gives the pages of a new region to the tree. */
 void page_heap_add_locked(const struct page_region *region, bool zeroed);
 
-/* Under the lock: a single run for metadata, or NULL. */
-struct bh_span *page_heap_alloc_locked(size_t pages, size_t align_pages);
+/* Under the lock: one page for metadata, which keeps it, or NULL. The last page of the longest run:
+ * such pages gather at the far end of memory and leave what programs free in one piece. */
+struct bh_span *page_heap_alloc_last_locked(void);
+
+/* Under the lock: total_pages - free_pages - cell_pages, what spans and the collector have. */
+size_t page_heap_used_pages_locked(void);
 
 /* For tests: asked before every request for pages; true makes that request fail. */
 extern bool (*page_heap_fault_hook)(size_t pages);
@@ -92,9 +96,9 @@ extern bool (*page_heap_fault_hook)(size_t pages);
 /* The class byte of an address: PAGE_FREE for all that is not an object's. */
 static inline unsigned pagemap_class(uintptr_t address)
 {
-    /* Relaxed: a new map is published with release (region.c), and what is read through the pointer
-     * depends on it. An old map is right for every object allocated before it was replaced. */
-    const struct pagemap *map = atomic_load_relaxed(&pagemap_current);
+    /* A new map is published with release (region.c). An old one is right for every object that
+     * was allocated before it was replaced. */
+    const struct pagemap *map = atomic_load_dependent(&pagemap_current);
     uintptr_t page = (address >> PAGE_SHIFT) - map->first_page;
     if (BH_UNLIKELY(page >= map->pages))
         return PAGE_FREE;
@@ -105,7 +109,7 @@ static inline unsigned pagemap_class(uintptr_t address)
 /* The span of an address whose class byte is not PAGE_FREE. */
 static inline struct bh_span *pagemap_span(uintptr_t address)
 {
-    const struct pagemap *map = atomic_load_relaxed(&pagemap_current); /* as above */
+    const struct pagemap *map = atomic_load_dependent(&pagemap_current); /* as above */
     return map->span_of[(address >> PAGE_SHIFT) - map->first_page];
 }
 

@@ -28,11 +28,10 @@ static uint64_t free_word(const void *object)
     return (uintptr_t)object ^ TAG_FREE;
 }
 
-/* Filled up to here when free: large objects only at the start, they go back to the page heap. */
+/* Filled up to here when free. */
 static size_t fill_bytes(size_t room)
 {
-    size_t all = room - sizeof(uint64_t);
-    return all <= SIZE_CLASS_MAX ? all : PAGE_BYTES;
+    return room - sizeof(uint64_t);
 }
 
 void redzone_prepare(struct bh_span *span)
@@ -46,8 +45,8 @@ void redzone_prepare(struct bh_span *span)
 void redzone_check_free(void *object, size_t room)
 {
     const unsigned char *byte = object;
-    if (BH_DEBUG < 2 || room > SIZE_CLASS_MAX)
-        return; /* large: fresh pages */
+    if (BH_DEBUG < 2)
+        return;
     for (size_t i = 0; i < fill_bytes(room); i++)
         BH_CHECK(byte[i] == FREE_BYTE,
                  "bh_malloc: free object 0x%zx (%zu bytes) was written to: byte %zu is 0x%02x",

@@ -7,7 +7,8 @@
  *
  * 1. At least 16 bytes are added to every request; bh_usable_size() is then exactly n.
  * 2. The tag tells an object handed out from a free one: a second free is seen at the call.
- * 3. A free object is filled with 0xdf; at BH_DEBUG >= 2 it is looked at again when handed out.
+ * 3. A free small object is filled with 0xdf; at BH_DEBUG >= 2 it is looked at again when handed
+ *    out. A large one goes back to the page heap, where nobody keeps its contents.
  *
  * In other builds all of this is empty. Not for collected objects.
  */
@@ -22,7 +23,7 @@
 /* A new span's objects become free ones. */
 void redzone_prepare(struct bh_span *span);
 
-/* At BH_DEBUG >= 2: panics when a free object was written to. `room` as below. */
+/* At BH_DEBUG >= 2: panics when a free small object was written to. `room` as below. */
 void redzone_check_free(void *object, size_t room);
 
 /* `object`, with room for `room` bytes, is handed out for a request of `bytes`. */
@@ -31,7 +32,7 @@ void redzone_open(void *object, size_t bytes, size_t room);
 /* Panics unless the object is handed out and its zone whole; returns the bytes asked for. */
 size_t redzone_check(const char *call, void *object, size_t room, uintptr_t caller);
 
-/* The object is free from here on: filled and tagged. */
+/* The small object is free from here on: filled and tagged. */
 void redzone_close(void *object, size_t room);
 #else
 static inline void redzone_prepare(struct bh_span *span)

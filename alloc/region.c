@@ -109,7 +109,9 @@ static bool overlaps_one_of(const struct bh_region *regions, size_t i)
     return false;
 }
 
-static BH_COLD enum bh_status check_all(const struct bh_region *regions, size_t count)
+/* What is wrong with the list; if it is one region, *culprit. */
+static BH_COLD enum bh_status check_all(const struct bh_region *regions, size_t count,
+                                        const struct bh_region **culprit)
 {
     if (page_heap.regions_count)
         return BH_TWICE;
@@ -120,6 +122,7 @@ static BH_COLD enum bh_status check_all(const struct bh_region *regions, size_t 
     if (bh_port_core_count() == 0 || bh_port_core_count() > BH_MAX_CORES)
         return BH_TOO_MANY_CORES;
     for (size_t i = 0; i < count; i++) {
+        *culprit = &regions[i];
         enum bh_status status = check_region(&regions[i]);
         if (status != BH_OK)
             return status;
@@ -131,19 +134,26 @@ static BH_COLD enum bh_status check_all(const struct bh_region *regions, size_t 
 
 /* ---- compute ---- */
 
-/* Cuts a region with `reserved` bytes in front of the records. False: no room for one page. */
+/* Where the map starts, or the records if the region holds no map. */
+static uintptr_t region_start(const struct bh_region *region)
+{
+    return bits_round_up((uintptr_t)region->base, 64);
+}
+
+/* Cuts a region with `reserved` bytes (a multiple of 64) in front of the records. False: no room
+ * for one page. */
 static BH_COLD bool region_cut(const struct bh_region *region, size_t reserved,
                                struct page_region *cut)
 {
-    uintptr_t records = bits_round_up((uintptr_t)region->base + reserved, 64);
+    uintptr_t records = region_start(region) + reserved;
     uintptr_t end = region_end(region);
-    if (records >= end)
-        return false;
-    size_t pages = (end - records) / (PAGE_BYTES + sizeof(struct bh_span));
-    uintptr_t first;
-    do {
+    size_t pages = records < end ? (end - records) / (PAGE_BYTES + sizeof(struct bh_span)) : 0;
+    uintptr_t first = 0;
+    for (; pages > 0; pages--) { /* twice at most: rounding costs less than a page */
         first = bits_round_up(records + pages * sizeof(struct bh_span), PAGE_BYTES);
-    } while (first + (pages << PAGE_SHIFT) > end && --pages > 0);
+        if (first + (pages << PAGE_SHIFT) <= end)
+            break;
+    }
     *cut = (struct page_region){.base = (uintptr_t)region->base,
                                 .bytes = region->bytes,
                                 .first_page = first,
@@ -179,14 +189,14 @@ static BH_COLD void region_commit(const struct bh_region *region, const struct p
                                   const struct hull *hull)
 {
     uintptr_t records = (uintptr_t)cut->records;
-    uintptr_t reserved = bits_round_up((uintptr_t)region->base, 64);
+    uintptr_t reserved = region_start(region);
     if (!region->zeroed)
         memset((void *)reserved, 0, /* NOLINT: an address becomes memory */
                records + cut->pages * sizeof(struct bh_span) - reserved);
     if (hull) {
         struct pagemap *map = map_build(reserved, hull);
         map_copy(map, pagemap_current);
-        /* Release: pairs with the dependent loads in pagemap_class(). */
+        /* Release: pairs with the dependent loads in pagemap_class() and pagemap_span(). */
         atomic_store_release(&pagemap_current, map);
     }
     meta_feed_locked(records + cut->pages * sizeof(struct bh_span), cut->first_page);
@@ -216,8 +226,7 @@ static BH_COLD enum bh_status add_locked(const struct bh_region *region, struct 
     size_t reserved = new_map ? map_bytes(hull) : 0;
     if (reserved > region->bytes / MAP_SHARE && reserved > MAP_ALWAYS_BYTES)
         return BH_TOO_FAR;
-    /* 63: the map starts on a cache line. */
-    if (!region_cut(region, reserved + 63, &cut))
+    if (!region_cut(region, reserved, &cut))
         return BH_TOO_SMALL;
     region_commit(region, &cut, new_map ? hull : NULL);
     return BH_OK;
@@ -234,9 +243,11 @@ static BH_COLD enum bh_status add(const struct bh_region *region, struct hull *h
 static BH_COLD enum bh_status report(enum bh_status status, const char *call,
                                      const struct bh_region *region)
 {
-    if (status != BH_OK)
+    if (status != BH_OK && region)
         print_log("bareheap: %s: %s (region %p, %zu bytes)\n", call, bh_status_text(status),
-                  region ? region->base : NULL, region ? region->bytes : 0);
+                  region->base, region->bytes);
+    else if (status != BH_OK)
+        print_log("bareheap: %s: %s\n", call, bh_status_text(status));
     return status;
 }
 
@@ -253,9 +264,10 @@ static size_t largest_of(const struct bh_region *regions, size_t count)
 
 BH_COLD enum bh_status bh_init(const struct bh_region *regions, size_t count)
 {
-    enum bh_status status = check_all(regions, count);
+    const struct bh_region *culprit = NULL;
+    enum bh_status status = check_all(regions, count, &culprit);
     if (status != BH_OK)
-        return report(status, "bh_init", count ? regions : NULL);
+        return report(status, "bh_init", culprit);
     struct hull hull = {0, 0};
     for (size_t i = 0; i < count; i++)
         hull = hull_with(hull, &regions[i]);
@@ -273,7 +285,8 @@ BH_COLD enum bh_status bh_init(const struct bh_region *regions, size_t count)
 BH_COLD enum bh_status bh_add_region(void *base, size_t bytes)
 {
     struct bh_region region = {.base = base, .bytes = bytes, .zeroed = false};
-    if (page_heap.regions_count == 0)
+    /* Relaxed: 0 only until bh_init() has returned, which the caller knows. */
+    if (atomic_load_relaxed(&page_heap.region_bytes) == 0)
         return report(BH_NOT_INIT, "bh_add_region", &region);
     enum bh_status status = check_region(&region);
     if (status != BH_OK)

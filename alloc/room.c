@@ -23,8 +23,9 @@ void room_reclaim(void)
     cache_drain();
     for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++)
         central_drain(i);
-    if (room_sweep_hook)
-        room_sweep_hook();
+    void (*sweep)(void) = atomic_load_relaxed(&room_sweep_hook); /* as where it is set */
+    if (sweep)
+        sweep();
 }
 
 static void room_ask_port(size_t bytes)

@@ -56,19 +56,19 @@
     SIZE_CLASS_ROW(39,  3200,  2,    5,   1342178u,  2,  10) \
     SIZE_CLASS_ROW(40,  3584,  1,    2,   1198373u,  2,   8) \
     SIZE_CLASS_ROW(41,  4096,  1,    2,   1048577u,  2,   8) \
-    SIZE_CLASS_ROW(42,  4608,  3,    5,    932068u,  2,   6) \
+    SIZE_CLASS_ROW(42,  4608,  4,    7,    932068u,  2,   6) \
     SIZE_CLASS_ROW(43,  5248,  2,    3,    818401u,  2,   6) \
     SIZE_CLASS_ROW(44,  5888,  3,    4,    729445u,  2,   4) \
     SIZE_CLASS_ROW(45,  6656,  5,    6,    645278u,  2,   4) \
     SIZE_CLASS_ROW(46,  7552,  1,    1,    568720u,  2,   4) \
     SIZE_CLASS_ROW(47,  8192,  1,    1,    524289u,  2,   4) \
-    SIZE_CLASS_ROW(48,  9344,  5,    4,    459650u,  2,   2) \
+    SIZE_CLASS_ROW(48,  9344,  6,    5,    459650u,  2,   2) \
     SIZE_CLASS_ROW(49, 10624,  4,    3,    404271u,  2,   2) \
     SIZE_CLASS_ROW(50, 12032,  3,    2,    356963u,  2,   2) \
     SIZE_CLASS_ROW(51, 13696,  7,    4,    313593u,  2,   2) \
     SIZE_CLASS_ROW(52, 15616,  2,    1,    275037u,  2,   2) \
     SIZE_CLASS_ROW(53, 16384,  2,    1,    262145u,  2,   2) \
-    SIZE_CLASS_ROW(54, 18688,  5,    2,    229825u,  2,   2) \
+    SIZE_CLASS_ROW(54, 18688,  7,    3,    229825u,  2,   2) \
     SIZE_CLASS_ROW(55, 21248,  8,    3,    202136u,  2,   2) \
     SIZE_CLASS_ROW(56, 24192,  3,    1,    177537u,  2,   2) \
     SIZE_CLASS_ROW(57, 27648,  7,    2,    155345u,  2,   2) \

@@ -45,7 +45,7 @@ static struct bh_span *span_new(size_t pages, size_t align_pages, enum bh_kind k
 static struct bh_span *finish_or_undo(struct bh_span *span)
 {
     if (alloc_bitmaps(span)) {
-        span->state = SPAN_IN_USE;
+        span_set_state(span, SPAN_IN_USE);
         return span;
     }
     free_bitmaps(span);
@@ -87,7 +87,7 @@ struct bh_span *span_new_large(size_t pages, size_t align_pages, enum bh_kind ki
     span->mark_bits = NULL;
     if (kind != KIND_MANUAL)
         return finish_or_undo(span);
-    span->state = SPAN_IN_USE;
+    span_set_state(span, SPAN_IN_USE);
     return span;
 }
 

@@ -47,7 +47,7 @@ static BH_COLD void add_pages(struct bh_stats *stats)
     size_t cells = page_heap.cell_pages << PAGE_SHIFT;
     stats->region_bytes = page_heap.region_bytes;
     stats->metadata_bytes = page_heap.reserved_bytes + cells;
-    stats->heap_bytes = (page_heap.total_pages - page_heap.free_pages) << PAGE_SHIFT;
+    stats->heap_bytes = page_heap_used_pages_locked() << PAGE_SHIFT;
     stats->heap_peak_bytes = page_heap.peak_pages << PAGE_SHIFT;
     stats->free_page_bytes = page_heap.free_pages << PAGE_SHIFT;
     stats->released_bytes = page_heap.released_pages << PAGE_SHIFT;
@@ -69,7 +69,7 @@ BH_COLD void bh_get_stats(struct bh_stats *stats)
 void bh_reset_peak(void)
 {
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
-    page_heap.peak_pages = page_heap.total_pages - page_heap.free_pages;
+    page_heap.peak_pages = page_heap_used_pages_locked();
     spinlock_release(&page_heap.lock, irq);
 }
 

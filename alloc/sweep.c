@@ -79,7 +79,7 @@ struct bh_span *sweep_one(struct collected_central *central)
         exchange_bitmaps(span);
         span->next_idx = 0;
         span->flags &= (uint8_t)~RUN_ZEROED;
-        span->state = SPAN_IN_USE;
+        span_set_state(span, SPAN_IN_USE);
         /* Relaxed: the count says when to stop looking; the lists are what is true. */
         atomic_sub_relaxed(&sweep_left, 1);
     }
@@ -97,7 +97,7 @@ void collected_shelve(struct collected_central *central, struct bh_span *span)
     if (whole) {
         central->span_count--;
     } else {
-        span->state = SPAN_LISTED;
+        span_set_state(span, SPAN_LISTED);
         list_push(span->free_objs ? &central->partial : &central->full, &span->link);
     }
     spinlock_release(&central->lock, irq);

@@ -14,6 +14,7 @@
 #define ALLOC_TYPES_H
 
 #include "alloc/size_classes.h"
+#include "kernel-lib/atomics.h"
 #include "kernel-lib/bits.h"
 #include "kernel-lib/check.h"
 #include "kernel-lib/list.h"
@@ -79,6 +80,22 @@ struct bh_span {
     uint64_t *bits;      /* manual: free, with the span; collected: allocated */
     uint64_t *mark_bits; /* collected: reached in this cycle */
 };
+
+/*
+ * A run's state is changed by whoever owns the run: the page heap (SPAN_FREE, and what becomes of
+ * it), a central, a core. The page heap looks at its neighbours' too, under its own lock, but only
+ * to tell SPAN_FREE from the rest, and only it writes that. So relaxed both ways: a look that
+ * races with an owner sees one of two values that mean the same to it.
+ */
+static inline void span_set_state(struct bh_span *span, enum span_state state)
+{
+    atomic_store_relaxed(&span->state, (uint8_t)state);
+}
+
+static inline bool span_is_free_run(const struct bh_span *span)
+{
+    return atomic_load_relaxed(&span->state) == SPAN_FREE;
+}
 
 /* The class byte of the page map: one load tells free() all it wants to know. */
 enum page_class {

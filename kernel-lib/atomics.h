@@ -20,6 +20,22 @@
 #define atomic_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define atomic_store_seq_cst(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 
+/*
+ * The load of a pointer that orders what is read through it, and nothing else: the CPU does that by
+ * itself, for the address depends on the load (all but the DEC Alpha), and no compiler takes a
+ * dependency away from a pointer it knows nothing about. ThreadSanitizer knows acquire only.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define atomic_load_dependent(p) atomic_load_acquire(p)
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define atomic_load_dependent(p) atomic_load_acquire(p)
+#endif
+#endif
+#ifndef atomic_load_dependent
+#define atomic_load_dependent(p) atomic_load_relaxed(p)
+#endif
+
 /* Each returns the value before. */
 #define atomic_add_relaxed(p, v)      __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define atomic_sub_relaxed(p, v)      __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
