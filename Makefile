@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+#
+# Bareheap. `make help` lists the targets; flags are in mk/config.mk, rules in mk/build.mk.
+#
+# run, test and check first let tools/setup.sh install what they need; all other work is done
+# by a second make that they start, so that it sees the tools that were installed.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+include mk/config.mk
+
+# --- Images ---------------------------------------------------------------------------------
+# An image is library, board and the sources listed here.
+TEST_DIRS := tests/unit tests/misuse tests/smp tests/stress tests/gc
+IMAGE_SOURCES_tests    := $(call sources_in,$(TEST_DIRS)) tests/traces/trace.c
+IMAGE_SOURCES_selftest := $(call sources_in,tests/harness/selftest)
+IMAGE_SOURCES_replay   := $(call sources_in,tests/replay tests/traces) $(BUILD)/traces.S
+IMAGES := tests selftest replay
+
+# `make image NAME=mine SRCS="a.c b.c"` adds one of a user's own.
+ifneq ($(NAME),)
+IMAGES += $(NAME)
+IMAGE_SOURCES_$(NAME) := $(SRCS)
+endif
+
+include mk/build.mk
+
+# The recorded traces, as a source of the replay image.
+TRACES := $(sort $(wildcard tests/traces/*.bht))
+$(BUILD)/traces.S: tools/embed-traces $(TRACES)
+	@mkdir -p $(@D)
+	$(call say,TRACES,$@)
+	$(Q)tools/embed-traces $@ $(TRACES)
+
+$(foreach i,$(IMAGES),$(foreach c,$(CONFIGS),$(eval $(call image_rules,$(c),$(i),$(IMAGE_SOURCES_$(i))))))
+
+# --- What the commands build ----------------------------------------------------------------
+RUN_CONFIGS      := x86_64 aarch64 host
+TEST_CONFIGS     := x86_64 x86_64-debug aarch64 aarch64-debug host host-asan host-asan-debug host-tsan host-tsan-debug
+SELFTEST_CONFIGS := x86_64-debug aarch64-debug host-debug
+
+REPLAY_CONFIGS   := x86_64 aarch64 host host-asan host-tsan
+
+LIBRARIES   := $(ARCHES:%=$(BUILD)/%/libbareheap.a)
+RUN_IMAGES  := $(RUN_CONFIGS:%=$(BUILD)/%/replay.elf)
+TEST_IMAGES := $(TEST_CONFIGS:%=$(BUILD)/%/tests.elf) $(SELFTEST_CONFIGS:%=$(BUILD)/%/selftest.elf) \
+               $(REPLAY_CONFIGS:%=$(BUILD)/%/replay.elf) $(BUILD)/aarch64-debug/tests.img
+
+# A make of our own with a job per processor, unless the caller's make already has job slots.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
+
+.PHONY: help run test check format size debug lib image traces setup clean ci
+.PHONY: run-build test-build $(ARCHES:%=objects-%) $(ARCHES:%=library-objects-%)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | \
+	    while IFS='	' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
+	@printf '\nV=1 shows every command. build/<arch>[-debug|-asan|-tsan]/ is where everything lands.\n'
+
+run: ## replay real programs' allocations on both boards (BOARD= CORES= MEM= TRACE= ACCEL= GCTRACE=1)
+	@tools/setup.sh run
+	@$(SUBMAKE) run-build
+	@tools/run $(if $(BOARD),--board $(BOARD)) $(if $(CORES),--cores $(CORES)) $(if $(MEM),--mem $(MEM)) \
+	    $(if $(TRACE),--trace $(TRACE)) $(if $(ACCEL),--accel $(ACCEL)) $(if $(filter 1,$(GCTRACE)),--gctrace)
+
+test: ## all tests, on the host under sanitizers and on both boards with 1 and 4 cores
+	@tools/setup.sh test
+	@$(SUBMAKE) test-build
+	@tools/test
+
+check: ## formatting, layers, sizes, warnings with gcc and clang on both CPUs, static analysis
+	@tools/setup.sh check
+	@tools/check
+
+format: ## rewrite all C files with clang-format 14
+	@tools/setup.sh check
+	@tools/check --format
+
+size: ## code size of the library per architecture, against its bars
+	@tools/setup.sh test
+	@$(SUBMAKE) build/x86_64/libbareheap.a build/aarch64/libbareheap.a
+	@tools/size
+
+debug: ## start an image that waits for gdb (BOARD=qemu-x86_64|qemu-aarch64, IMAGE=tests, CORES=, APPEND=)
+	@tools/setup.sh debug
+	@$(SUBMAKE) $(if $(filter qemu-aarch64,$(BOARD)),build/aarch64-debug,build/x86_64-debug)/$(or $(IMAGE),tests).elf
+	@tools/debug --board $(or $(BOARD),qemu-x86_64) --image $(or $(IMAGE),tests) $(if $(CORES),--cores $(CORES)) \
+	    $(if $(MEM),--mem $(MEM)) --append '$(APPEND)'
+
+lib: ## the library for your kernel: build/ARCH/libbareheap.a (ARCH=x86_64|aarch64|host; all without)
+	@for arch in $(or $(ARCH),$(ARCHES)); do case " $(ARCHES) " in *" $$arch "*) ;; \
+	    *) echo "make lib: ARCH=$$arch is none of: $(ARCHES)" >&2; exit 1;; esac; done
+	@$(SUBMAKE) $(foreach a,$(or $(ARCH),$(ARCHES)),$(BUILD)/$(a)/libbareheap.a)
+
+image: ## an image of your own for all boards: NAME=mine SRCS="a.c b.c", harness and library linked in
+	@test -n '$(NAME)' -a -n '$(SRCS)' || { echo 'make image: say NAME=mine SRCS="a.c b.c"' >&2; exit 1; }
+	@$(SUBMAKE) $(foreach c,x86_64-debug aarch64-debug host-asan-debug,$(BUILD)/$(c)/$(NAME).elf)
+
+traces: ## record the traces in tests/traces anew from the programs on this machine
+	@tools/setup.sh traces
+	@tools/record-traces
+
+setup: ## install everything the other targets need (Debian and Ubuntu)
+	@tools/setup.sh all
+
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+# Every object of a configuration without linking: what tools/check compiles with either compiler.
+ALL_SOURCES = $(call library_sources,$(1)) $(call board_sources,$(1)) $(HARNESS_SOURCES) \
+              $(filter-out $(BUILD)/%,$(sort $(foreach i,$(IMAGES),$(IMAGE_SOURCES_$(i)))))
+$(foreach a,$(ARCHES),$(eval objects-$(a): $(call objects,$(a),$(call ALL_SOURCES,$(a)))))
+$(foreach a,$(ARCHES),$(eval library-objects-$(a): $(call objects,$(a),$(call library_sources,$(a)))))
+
+run-build: $(RUN_IMAGES)
+test-build: $(LIBRARIES) $(TEST_IMAGES)
