@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""
+The machines an image can run on: how each is started and what its exit status means.
+
+The one place that knows QEMU's options; the test runner, `make run` and `make debug` use it. A
+machine is a board in one shape: qemu-aarch64 and qemu-aarch64-max are the same board (and the
+same image) on two CPU models with two interrupt controllers.
+
+    machine = MACHINES["qemu-x86_64"]
+    argv = machine.command(image="build/x86_64/tests.elf", cores=4, mem_mib=256, append="case=a*")
+    status = subprocess.call(argv)
+    machine.passed(status)
+"""
+
+import dataclasses
+import os
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """One machine. `program` is empty for the host, whose images are programs themselves."""
+
+    name: str
+    board: str  # the folder in boards/
+    arch: str  # the configuration in build/ that its images are in
+    program: str = ""
+    options: tuple = ()
+    pass_status: int = 0
+    fail_status: int = 1
+    max_cores: int = 16
+    suffix: str = "elf"  # of the image's file
+
+    def image(self, name, variant=""):
+        """The path of image `name` (tests, replay) in a variant ("", "debug", "asan-debug")."""
+        if os.path.sep in name:
+            return name
+        return os.path.join("build", f"{self.arch}-{variant}" if variant else self.arch, f"{name}.{self.suffix}")
+
+    def command(self, image, cores=1, mem_mib=256, append="", accel=None, extra=()):
+        """The argument vector that runs `image`; console on standard output."""
+        if not self.program:
+            return [os.path.join(".", image) if os.path.sep not in image else image,
+                    f"cores={cores}", f"mem={mem_mib}M", *append.split(), *extra]
+        return [self.program, *self.options,
+                "-accel", accel or "tcg,thread=multi",
+                "-smp", str(cores), "-m", f"{mem_mib}M",
+                "-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio",
+                "-no-reboot", "-kernel", image, "-append", append, *extra]
+
+    def passed(self, status):
+        """Whether this exit status is the image's "passed". Not enough alone: demand the end marker."""
+        return status == self.pass_status
+
+
+def _x86_64(name, *options):
+    return Machine(name, "qemu-x86_64", "x86_64", "qemu-system-x86_64",
+                   (*options, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"),
+                   pass_status=33, fail_status=35)
+
+
+def _aarch64(name, *options, **more):
+    return Machine(name, "qemu-aarch64", "aarch64", "qemu-system-aarch64",
+                   (*options, "-semihosting-config", "enable=on,target=native"), **more)
+
+
+MACHINES = {
+    machine.name: machine
+    for machine in (
+        _x86_64("qemu-x86_64", "-M", "q35", "-cpu", "max"),
+        _x86_64("qemu-x86_64-microvm", "-M", "microvm,pit=on", "-cpu", "max"),
+        _aarch64("qemu-aarch64", "-M", "virt,gic-version=2", "-cpu", "cortex-a72", max_cores=8),
+        _aarch64("qemu-aarch64-max", "-M", "virt,gic-version=3", "-cpu", "max"),
+        _aarch64("qemu-aarch64-el2", "-M", "virt,virtualization=on", "-cpu", "cortex-a72", max_cores=8),
+        _aarch64("qemu-aarch64-raw", "-M", "virt,gic-version=3", "-cpu", "cortex-a72", suffix="img"),
+        Machine("host", "host", "host"),
+    )
+}
