@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""
+One boot of the replay image: a trace, a mode, a machine. Starts it, follows what it prints, and
+comes to a verdict. Used by tools/run and by tests/replay/selftest.
+
+What the image prints (tests/replay/report.c), and what this file makes of it:
+
+    @progress DONE TOTAL        events
+    @error TEXT                 something is wrong
+    @result NAME=VALUE ...      figures; several lines make one result
+    @end pass|fail              the end marker
+
+A boot passes when all four agree: the end marker says so, the exit status does, no error was
+printed or counted, and the result is there. A reset, a crash or a silent exit never passes.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "harness"))
+from machines import MACHINES, ROOT  # noqa: E402,F401
+
+KEPT_LINES = 40  # of what the image said besides, for the report of a failure
+OVERHEAD_PERCENT = 35  # of heap over live objects, in mode alloc
+OVERHEAD_FROM_BYTES = 1 << 20  # peaks below this are mostly the first pages of each size class
+
+
+def threads_of(file):
+    """The threads of a trace, from its header (tools/trace-format.md)."""
+    with open(file, "rb") as trace:
+        return int.from_bytes(trace.read(20)[16:20], "little")
+
+
+def weight_of(file, mode):
+    """About how long a replay takes, compared with others: collections take most, and more so where
+    several cores have to meet for each."""
+    weight = os.path.getsize(file)
+    if mode == "gc":
+        weight *= 15 if threads_of(file) > 1 else 3
+    return weight
+
+
+class Boot:
+    """What is to be run, and later what came of it. Written by the thread that runs it."""
+
+    def __init__(self, machine, trace, mode, weight=1):
+        self.machine = MACHINES[machine]
+        self.trace = trace
+        self.mode = mode
+        self.weight = weight  # how long it takes, compared with others
+        self.done = 0.0  # share of the events
+        self.figures = {}
+        self.errors = []
+        self.lines = []  # other output, the last
+        self.end = ""
+        self.seconds = 0.0
+        self.command = []
+        self.child = None
+        self.heard = 0.0  # when the last line came
+        self.hung = False
+
+    def title(self):
+        return f"{self.trace} {self.mode} {self.machine.name}"
+
+    def columns(self):
+        """The title, such that several stand under one another."""
+        return f"{self.trace:8} {self.mode:5} {self.machine.name:12}"
+
+    def figure(self, name):
+        return int(self.figures.get(name, 0))
+
+    def overhead_percent(self):
+        """Heap over live objects at their peaks; None when there is none to speak of."""
+        live = self.figure("peak_live")
+        return 100.0 * (self.figure("peak_heap") / live - 1) if live else None
+
+    def passed(self):
+        return not self.errors
+
+    # ---- while it runs ----
+
+    def take(self, line):
+        words = line.split()
+        if line.startswith("@progress ") and len(words) == 3:
+            self.done = int(words[1]) / max(1, int(words[2]))
+        elif line.startswith("@error "):
+            self.errors.append(line[len("@error "):])
+        elif line.startswith("@result "):
+            self.figures.update(re.findall(r"(\w+)=(\S+)", line))
+        elif line.startswith("@end "):
+            self.end = words[-1]
+        elif line:
+            self.lines = (self.lines + [line])[-KEPT_LINES:]
+
+    def run(self, command, on_line=None):
+        """Runs to the end and judges. on_line(boot, line) sees every line."""
+        started = self.heard = time.monotonic()
+        self.command = command
+        try:
+            self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                          stderr=subprocess.STDOUT)
+        except OSError as error:
+            self.errors.append(f"cannot start {command[0]}: {error.strerror}")
+            return
+        for raw in self.child.stdout:
+            self.heard = time.monotonic()
+            line = raw.decode("utf-8", "replace").strip("\r\n")
+            self.take(line)
+            if on_line:
+                on_line(self, line)
+        self.judge(self.child.wait())
+        self.seconds = time.monotonic() - started
+
+    def kill_if_silent(self, seconds):
+        """Called from another thread: ends a boot that has not said anything for so long."""
+        child = self.child
+        if child and child.poll() is None and time.monotonic() - self.heard > seconds:
+            self.hung = True
+            child.kill()
+
+    # ---- the verdict ----
+
+    def judge(self, status):
+        how = f"signal {-status}" if status < 0 else f"exit status {status}"
+        expected = self.machine.pass_status if self.end == "pass" else self.machine.fail_status
+        if self.hung:
+            self.errors.append("it said nothing for too long: taken for hung and killed")
+        elif not self.end:
+            self.errors.append(f"no end marker: the machine reset, crashed or panicked ({how})")
+        elif status != expected:
+            self.errors.append(f"{how}, where {expected} was to be expected")
+        elif self.end == "fail" and not self.errors:
+            self.errors.append("the image says that it failed, and no more")
+        elif not self.figures and not self.errors:
+            self.errors.append("no result was printed")
+        self.judge_overhead()
+
+    def judge_overhead(self):
+        overhead = self.overhead_percent()
+        if self.mode != "alloc" or not overhead or self.figure("peak_live") < OVERHEAD_FROM_BYTES:
+            return
+        if overhead >= OVERHEAD_PERCENT:
+            self.errors.append(f"the heap took {overhead:.1f} % more than the live objects at their peak; "
+                               f"the bar is {OVERHEAD_PERCENT} %")
+
+
+def run_boots(boots, command_of, jobs=2, silence=120, on_line=None, on_end=None):
+    """
+    Runs all boots, `jobs` at a time, in this order; command_of(boot) is the argument vector.
+    on_line(boot, line) and on_end(boot) are called on the thread of the boot. Only children that
+    were started here are ever killed.
+    """
+    waiting = list(boots)
+    lock = threading.Lock()
+
+    def work():
+        while True:
+            with lock:
+                if not waiting:
+                    return
+                boot = waiting.pop(0)
+            boot.run(command_of(boot), on_line)
+            if on_end:
+                on_end(boot)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
+    for thread in threads:
+        thread.start()
+    try:
+        while any(thread.is_alive() for thread in threads):
+            threads[0].join(0.2)
+            time.sleep(0.05 if threads[0].is_alive() else 0.2)
+            for boot in boots:
+                boot.kill_if_silent(silence)
+    except BaseException:
+        waiting.clear()
+        for boot in boots:
+            if boot.child and boot.child.poll() is None:
+                boot.child.kill()
+        raise

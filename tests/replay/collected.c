@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mode "gc": every object is allocated with bh_gc_alloc or bh_gc_alloc_noscan and hung into the
+ * graph (graph.h); a free takes it out of the graph, and the collector does the rest.
+ *
+ * 1. A birth checks that the object is zero, fills it and links it. Until it is linked only this
+ *    core's stack and registers know of it.
+ * 2. After a birth the core looks whether a collection has run meanwhile, and if so asks for a
+ *    rendezvous, where core 0 takes a census (census.c).
+ * 3. Collections are forced at equal distances along the trace, besides those that the growth of
+ *    the heap brings.
+ * 4. At the end two forced collections judge what has been dropped so far; then the rest is
+ *    dropped, and two more judge that.
+ *
+ * A realloc has no counterpart here: it is a birth and a death. Nor has alignment.
+ */
+#include "kernel-lib/atomics.h"
+#include "tests/replay/census.h"
+#include "tests/replay/graph.h"
+#include <bareheap/gc.h>
+
+#define COLLECT_TRIES 3
+
+static uint64_t seen_cycles; /* collections that a census has been taken or asked for after */
+
+static bool collected_start(void)
+{
+    bh_gc_set_trace(replay.options.gctrace != 0);
+    if (graph_start())
+        return true;
+    report_out_of_memory(sizeof(struct list) * 1024, 0);
+    return false;
+}
+
+static void check_new(const struct replay_object *object)
+{
+    uintptr_t align = graph_is_noscan(object_id(object), object->bytes) ? 1 : 8;
+
+    if (((uintptr_t)object->base & ((object->bytes < 16 ? align : 16) - 1)) != 0)
+        report_object(object, "is not aligned");
+    size_t at = pattern_check_zero(object->base, object->bytes);
+    if (at != object->bytes)
+        report_byte(object, "fresh from the collector", at, 0);
+}
+
+static void fill(const struct replay_object *object)
+{
+    uint32_t id = object_id(object);
+    size_t from, to;
+
+    graph_links(object, &from, &to);
+    pattern_fill(object->base, id, 0, from);
+    pattern_fill(object->base, id, to, object->bytes);
+}
+
+static bool collected_birth(const struct trace_event *event, struct replay_object *object)
+{
+    bool noscan = graph_is_noscan(event->id, event->bytes);
+    void *base = noscan ? bh_gc_alloc_noscan(event->bytes) : bh_gc_alloc(event->bytes);
+
+    if (base == NULL)
+        return false;
+    object->base = base;
+    check_new(object);
+    fill(object);
+    bool linked = graph_insert(object);
+    /* The copy in the table is no reference; until it is linked the object has no other but this.
+     */
+    bh_gc_keep_alive(base);
+    if (linked)
+        report_live(object->bytes, 0);
+    return linked;
+}
+
+/* Whether this death is one that the option `leak` asks to forget. */
+static bool is_leaked(const struct replay_object *object)
+{
+    return replay.options.leak != 0 && object_id(object) % replay.options.leak == 0;
+}
+
+static void collected_death(struct replay_object *object)
+{
+    struct bh_gc_stats stats;
+
+    census_check_object(object, "when dropped");
+    if (!is_leaked(object))
+        graph_remove(object);
+    /* Read after the removal: every collection counted later has begun without the reference. */
+    bh_gc_get_stats(&stats);
+    object->drop_cycle = (uint32_t)stats.cycles;
+    atomic_store_relaxed(&object->state, OBJECT_DEAD); /* relaxed: a rendezvous orders it */
+    atomic_add_relaxed(&replay.counts.drops, 1);       /* relaxed: a sum, read when all is over */
+    report_live(0, object->bytes);
+}
+
+static bool collected_resize(const struct trace_event *event, struct replay_object *old,
+                             struct replay_object *object)
+{
+    if (!collected_birth(event, object))
+        return false;
+    collected_death(old);
+    return true;
+}
+
+static void ask_after_collection(void)
+{
+    struct bh_gc_stats stats;
+
+    bh_gc_get_stats(&stats);
+    /* Relaxed: two cores that both see the same collection ask for the same rendezvous. */
+    if (stats.cycles == atomic_load_relaxed(&seen_cycles))
+        return;
+    atomic_store_relaxed(&seen_cycles, stats.cycles); /* relaxed: see above */
+    lockstep_ask();
+}
+
+static void collect(void)
+{
+    for (int i = 0; i < COLLECT_TRIES; i++)
+        if (bh_gc_collect())
+            return;
+    report_error("bh_gc_collect() could not collect in %d tries: a core did not stop",
+                 COLLECT_TRIES);
+}
+
+static void collected_collect(void)
+{
+    collect();
+    ask_after_collection();
+}
+
+/* What was dropped before is judged: two whole collections have passed over it. */
+static void collect_and_judge(void)
+{
+    collect();
+    collect();
+    census_take();
+}
+
+static void collected_finish(void)
+{
+    collect_and_judge();
+    for (uint32_t id = 0; id < replay.trace.births; id++)
+        if (replay.objects[id].state == OBJECT_LIVE)
+            collected_death(&replay.objects[id]);
+    collect_and_judge();
+    bh_heap_verify();
+}
+
+const struct replay_mode collected_mode = {
+    .name = "gc",
+    .start = collected_start,
+    .birth = collected_birth,
+    .resize = collected_resize,
+    .death = collected_death,
+    .after_birth = ask_after_collection,
+    .collect = collected_collect,
+    .rendezvous = census_take,
+    .finish = collected_finish,
+};
