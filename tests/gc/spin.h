@@ -23,4 +23,7 @@ void spin_link(struct spin *spin);        /* the link register; without one, the
 void spin_vector_low(struct spin *spin);  /* the first word of a vector register */
 void spin_vector_high(struct spin *spin); /* the second word of one */
 
+/* Parked: spin_saved() between bh_gc_park() and bh_gc_unpark(). */
+void spin_parked(struct spin *spin);
+
 #endif

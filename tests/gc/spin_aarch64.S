@@ -68,5 +68,24 @@ function spin_vector_high
         spin_in_vector 1
         ret
 
+/* x19 keeps the struct, x24 the pointer, across both calls. */
+function spin_parked
+        stp     x29, x30, [sp, #-32]!
+        mov     x29, sp
+        stp     x19, x24, [sp, #16]
+        mov     x19, x0
+        ldr     x24, [x0, #HIDDEN]
+        mvn     x24, x24
+        str     xzr, [x0, #HIDDEN]
+        bl      bh_gc_park
+        mov     x0, x19
+        wait_for_go
+        bl      bh_gc_unpark
+        mvn     x24, x24
+        str     x24, [x19, #HIDDEN]
+        ldp     x19, x24, [sp, #16]
+        ldp     x29, x30, [sp], #32
+        ret
+
 #endif
         .section .note.GNU-stack, "", %progbits

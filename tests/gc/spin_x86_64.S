@@ -72,5 +72,25 @@ function spin_vector_high
         pxor    %xmm9, %xmm9
         ret
 
+/* rbx keeps the struct, r14 the pointer, across both calls. Three pushes align the stack. */
+function spin_parked
+        pushq   %rbx
+        pushq   %r14
+        pushq   %rbp
+        movq    %rdi, %rbx
+        movq    HIDDEN(%rdi), %r14
+        notq    %r14
+        movq    $0, HIDDEN(%rdi)
+        call    bh_gc_park
+        movq    %rbx, %rdi
+        wait_for_go
+        call    bh_gc_unpark
+        notq    %r14
+        movq    %r14, HIDDEN(%rbx)
+        popq    %rbp
+        popq    %r14
+        popq    %rbx
+        ret
+
 #endif
         .section .note.GNU-stack, "", %progbits

@@ -119,6 +119,31 @@ TEST(gc_core_that_does_not_stop_abandons_the_cycle)
     EXPECT(test_count(magic) <= TEST_LEFTOVERS);
 }
 
+/* Enough to mark that a core can unpark in the middle of it. */
+static __attribute__((noinline)) void make_ballast(uint64_t nodes)
+{
+    for (uint64_t i = 0; i < nodes; i++) {
+        struct node *node = test_node(1, i);
+        node->left = root;
+        root = node;
+    }
+}
+
+/* Parks for a while, with interrupts on or off, and allocates as soon as it has unparked. */
+static struct node *park_a_while(bool masked, uint64_t magic)
+{
+    if (masked)
+        board_irq_off();
+    bh_gc_park();
+    for (uint64_t i = harness_random_below(500); i > 0; i--)
+        board_yield();
+    bh_gc_unpark();
+    struct node *node = test_node(magic, 0);
+    if (masked)
+        board_irq_on();
+    return node;
+}
+
 /* All cores park, unpark, allocate and collect, in random order. */
 TEST_ALL_CORES(gc_parking_and_collecting_in_any_order)
 {
@@ -126,27 +151,19 @@ TEST_ALL_CORES(gc_parking_and_collecting_in_any_order)
     test_begin();
     uint64_t magic = test_magic();
     struct node *kept[KEPT] = {NULL};
+    if (bh_port_core() == 0)
+        make_ballast(20000);
     harness_barrier();
-    for (uint64_t i = 0; i < 600; i++) {
+    for (uint64_t i = 0; i < 400; i++) {
         size_t which = harness_random_below(KEPT);
+        uint64_t choice = harness_random_below(16);
         if (kept[which] != NULL)
             EXPECT(kept[which]->magic == magic && kept[which]->left->magic == magic);
-        kept[which] = test_node(magic, i);
-        kept[which]->left = test_node(magic, i);
-        uint64_t choice = harness_random_below(16);
-        if (choice == 0)
+        struct node *node = choice < 8 ? park_a_while(choice < 4, magic) : test_node(magic, i);
+        node->left = test_node(magic, i);
+        kept[which] = node;
+        if (choice == 15)
             EXPECT(bh_gc_collect());
-        if (choice < 2 || choice > 10)
-            continue;
-        bool masked = choice < 6;
-        if (masked)
-            board_irq_off();
-        bh_gc_park();
-        for (uint64_t j = harness_random_below(500); j > 0; j--)
-            board_yield();
-        bh_gc_unpark();
-        if (masked)
-            board_irq_on();
     }
     bh_gc_park(); /* waits for the others without holding up their collections */
     harness_barrier();
@@ -154,6 +171,7 @@ TEST_ALL_CORES(gc_parking_and_collecting_in_any_order)
     for (size_t i = 0; i < KEPT; i++)
         EXPECT(kept[i] == NULL || kept[i]->magic == magic);
     harness_barrier();
+    root = NULL;
 }
 
 TEST_PANICS(gc_park_twice, "bh_gc_park() on core 0, which is parked")

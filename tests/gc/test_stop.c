@@ -91,6 +91,11 @@ TEST(gc_pointer_in_the_upper_half_of_a_vector_register)
     expect_held_by(spin_vector_high);
 }
 
+TEST(gc_pointer_in_a_register_of_a_core_that_parks)
+{
+    expect_held_by(spin_parked);
+}
+
 /* ---- a stack of another core ---- */
 
 struct spinner {

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* Pointers into an object, not to its first byte. */
+#include "tests/harness/harness.h"
+#include <bareheap/bareheap.h>
+
+#define CALLER "caller 0x* (*+0x*)"
+
+#if BH_DEBUG >= 1
+#define CLASS "128 bytes) of the manual span 0x*, class 9"
+#define WHERE CALLER
+#else
+#define CLASS "112 bytes) of the manual span 0x*, class 8"
+#define WHERE "found when the cache was flushed"
+#endif
+
+TEST_PANICS(misuse_free_inside_a_small_object,
+            "bh_free(0x*): inside an object: byte 8 of object * (0x*, " CLASS "; " WHERE)
+{
+    harness_heap();
+    char *object = bh_malloc(100);
+    bh_free(object + 8);
+    bh_release_pages();
+}
+
+TEST_PANICS(
+    misuse_free_inside_a_large_object,
+    "bh_free(0x*): inside an object: byte 16 of the large object 0x* (106496 bytes, manual);"
+    " " CALLER)
+{
+    harness_heap();
+    char *object = bh_malloc(100000);
+    bh_free(object + 16);
+    bh_release_pages();
+}
+
+TEST_PANICS(misuse_free_of_a_page_inside_a_large_object,
+            "bh_free(0x*): inside an object: byte 8192 of the large object 0x* (106496 bytes,"
+            " manual); " CALLER)
+{
+    harness_heap();
+    char *object = bh_malloc(100000);
+    bh_free(object + 8192);
+    bh_release_pages();
+}
+
+TEST_PANICS(misuse_realloc_inside_an_object,
+            "bh_realloc(0x*): inside an object: byte 8 of object * (0x*, " CLASS "; " CALLER)
+{
+    harness_heap();
+    char *object = bh_malloc(100);
+    void *moved = bh_realloc(object + 8, 50);
+    bh_free(moved);
+}
+
+TEST_PANICS(misuse_usable_size_behind_the_last_object,
+            "bh_usable_size(0x*): inside an object: behind the last object of the manual span 0x*,"
+            " class *; " CALLER)
+{
+    harness_heap();
+    uintptr_t object = (uintptr_t)bh_malloc(80); /* of 80 or 96 bytes: 32 are left over */
+    EXPECT(bh_usable_size((void *)((object | 8191) - 7)) == 0);
+}
+
+TEST_PANICS(
+    misuse_gc_free_inside_an_object,
+    "bh_gc_free(0x*): inside an object: byte 8 of object * (0x*, 112 bytes) of the scan span"
+    " 0x*, class 8; " CALLER)
+{
+    harness_heap();
+    char *object = bh_gc_alloc(100);
+    bh_gc_free(object + 8);
+    bh_release_pages();
+}

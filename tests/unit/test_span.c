@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* alloc/span.h: objects in and out of one span of every class, and what is no object. */
+#include "alloc/page_heap.h"
+#include "alloc/span.h"
+#include "tests/unit/heap_test.h"
+
+/* A span that nobody else knows: the centrals' locks and lists are not involved. */
+static void with_span(unsigned size_class, void (*fn)(struct bh_span *span))
+{
+    harness_heap();
+    struct bh_span *span = span_new_small(size_class, KIND_MANUAL);
+    REQUIRE(span);
+    fn(span);
+    EXPECT_EQ(span->free_objs, span->objs);
+    span_free(span);
+}
+
+static void *objects[SIZE_CLASS_MAX_OBJS];
+
+static void take_and_put_all(struct bh_span *span)
+{
+    size_t taken = 0;
+    for (size_t n; (n = span_take(span, objects + taken, 7)) > 0;)
+        taken += n;
+    EXPECT_EQ(taken, span->objs);
+    EXPECT_EQ(span->free_objs, 0);
+    for (size_t i = 0; i < taken; i++)
+        EXPECT_EQ((uintptr_t)objects[i], span_object(span, (uint32_t)i)); /* lowest first */
+    for (size_t i = taken; i-- > 0;)
+        EXPECT_EQ(span_put(span, (uintptr_t)objects[i]), SPAN_OK);
+    EXPECT_EQ(span_take(span, objects, SIZE_CLASS_MAX_OBJS), span->objs);
+    for (size_t i = 0; i < taken; i++)
+        EXPECT_EQ(span_put(span, (uintptr_t)objects[i]), SPAN_OK);
+}
+
+TEST(span_gives_each_object_once)
+{
+    for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++)
+        with_span(i, take_and_put_all);
+}
+
+static void put_wrong_pointers(struct bh_span *span)
+{
+    uintptr_t end = span->base + (span->pages << PAGE_SHIFT);
+    EXPECT_EQ(span_put(span, span->base), SPAN_TWICE); /* never taken */
+    REQUIRE(span_take(span, objects, 1) == 1);
+    uintptr_t object = (uintptr_t)objects[0];
+    EXPECT_EQ(span_put(span, object + 1), SPAN_INTERIOR);
+    EXPECT_EQ(span_put(span, object + span->object_bytes - 1), SPAN_INTERIOR);
+    uintptr_t tail = span_object(span, span->objs);
+    if (tail < end) {
+        EXPECT_EQ(span_put(span, tail), SPAN_INTERIOR);
+        EXPECT_EQ(span_put(span, end - 1), SPAN_INTERIOR);
+    }
+    EXPECT_EQ(span_put(span, object), SPAN_OK);
+    EXPECT_EQ(span_put(span, object), SPAN_TWICE);
+}
+
+TEST(span_knows_what_is_no_object)
+{
+    for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++)
+        with_span(i, put_wrong_pointers);
+}
+
+TEST(span_of_one_large_object)
+{
+    harness_heap();
+    struct bh_span *span = span_new_large(5, 4, KIND_MANUAL);
+    REQUIRE(span);
+    EXPECT_EQ(span->base % (4 * PAGE_BYTES), 0);
+    EXPECT_EQ(span->objs, 1);
+    EXPECT(span_is_object(span, span->base));
+    EXPECT(!span_is_object(span, span->base + 16));
+    EXPECT_EQ(span_idx(span, span->base + 5 * PAGE_BYTES - 1), 0);
+    span_free(span);
+}
+
+TEST(span_of_a_collected_kind_has_two_clear_bitmaps)
+{
+    harness_heap();
+    for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++) {
+        struct bh_span *span = span_new_small(i, KIND_SCAN);
+        REQUIRE(span && span->bits && span->mark_bits && span->bits != span->mark_bits);
+        EXPECT_EQ(bitmap_count(span->bits, span->objs), 0);
+        EXPECT_EQ(bitmap_count(span->mark_bits, span->objs), 0);
+        span_free(span);
+    }
+    bh_heap_verify();
+}
