@@ -163,7 +163,7 @@ void *cache_refill(unsigned size_class)
         keep = batch_for(cache, size_class);
     }
     size_t n = central_take(size_class, objects, keep + 1);
-    if (n > 1) {
+    if (cache && n > 1) {
         struct cache_bin *bin = &cache->bins[size_class];
         memcpy(bin->top + 1, objects + 1, (n - 1) * sizeof(void *));
         cache_set_top(bin, bin->top + n - 1);

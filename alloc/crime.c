@@ -31,14 +31,24 @@ static BH_COLD size_t describe_small(const struct bh_span *span, uintptr_t addre
                         kind_names[span->kind], (size_t)span->base, span->size_class);
 }
 
-static const char *describe_outside(uintptr_t address)
+/* Whether the page at `offset` into the region's pages belongs to a free run. */
+static BH_COLD bool is_in_free_run(const struct page_region *region, uintptr_t offset)
+{
+    const struct bh_span *run = &region->records[offset >> PAGE_SHIFT];
+    while (run > region->records && run->state == SPAN_NONE)
+        run--; /* to the head */
+    return span_is_free_run(run);
+}
+
+static BH_COLD const char *describe_outside(uintptr_t address)
 {
     for (size_t i = 0; i < page_heap.regions_count; i++) {
         const struct page_region *region = &page_heap.regions[i];
         if (address - region->base >= region->bytes)
             continue;
-        bool page = address - region->first_page < region->pages << PAGE_SHIFT;
-        return page ? "in free pages of the heap" : "in the heap's metadata";
+        uintptr_t offset = address - region->first_page;
+        bool free_page = offset < region->pages << PAGE_SHIFT && is_in_free_run(region, offset);
+        return free_page ? "in free pages of the heap" : "in the heap's metadata";
     }
     return "outside the heap";
 }

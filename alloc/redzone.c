@@ -81,7 +81,7 @@ size_t redzone_check(const char *call, void *object, size_t room, uintptr_t call
 {
     uint64_t word = *state_word(object, room);
     if (word == free_word(object))
-        crime_panic(call, (uintptr_t)object, "freed twice", caller);
+        crime_panic(call, (uintptr_t)object, "freed already", caller);
     size_t bytes = (size_t)(word ^ (uintptr_t)object ^ TAG_OPEN);
     if (bytes > room - REDZONE_BYTES)
         crime_panic(call, (uintptr_t)object, "written past its end: its last word is not ours",

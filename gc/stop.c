@@ -11,24 +11,28 @@
  * 2. It interrupts each core that is not parked, and waits until for each core c
  *    still_for(c) == stop_number, or still_for(c) == STOP_PARKED.
  * 3. A core learns of the stop by the interrupt (bh_gc_stop_ipi), by losing in 1, or while it waits
- *    for one of our locks (stop_poll), where interrupts are off and the first could not
- *    reach it. It stores its registers on its stack, writes down which ranges of memory hold its
- *    pointers, sets still_for to the number it saw, and waits until stop_number is another one.
+ *    for a lock with interrupts off (stop_poll), where the first could not reach it. It stores its
+ *    registers on its stack, writes down which ranges of memory hold its pointers, sets
+ *    still_for to the number it saw, and waits until stop_number is another one.
  * 4. The initiator collects, and makes stop_number even again: all go on.
  * 5. If a core does not answer in time, the initiator does only the last half of 4 [GC-5]. What the
  *    late core does then is harmless: it finds an even number and returns, or still_for is set to a
  *    number that is never asked for again.
  *
  * Why nothing deadlocks [GC-3]: the initiator holds no lock when it starts, and waits with
- * interrupts off only for cores that stop. A core that holds a lock of ours has interrupts off,
- * waits for nothing (our locks do not nest) and so comes to its end and to the interrupt. A core
- * that waits for a lock of ours holds none and polls. So no lock of ours is held by a core that
- * stands still, and the initiator may take them. Locks of the kernel may be: that is why no hook
- * that could take one, the log first of all, is called in a stop.
+ * interrupts off only for cores that stop. A core that holds a lock of the library has interrupts
+ * off and waits for nothing (those locks do not nest), so it comes to its end and then to the
+ * interrupt; hence a core that waits for such a lock gets it, and comes to the interrupt too. A
+ * core that waits for another lock of kernel-lib/spinlock.h, which may be held for as long as a
+ * parked core likes, polls. So no lock of the library is held by a core that stands still, and the
+ * initiator may take them. Locks of the kernel may be: that is why no hook that could take one, the
+ * log first of all, is called in a stop.
  *
- * Why nothing is missed [GC-1]: between the mark and the release a core that stands still executes
- * only the loop of 3. Before that it had interrupts on, or waited for a lock, or was on its way
- * into a collection: in each case outside of the allocator's critical sections.
+ * Why nothing is missed [GC-1]: a core that stands still executes only the loop of 3 until the
+ * release. Before that it had interrupts on, or polled, or was on its way into a collection: each
+ * outside of the allocator's critical sections. (Waiting for one of the allocator's locks is inside
+ * of one: a span may be on its way from list to list. So there a waiter does not poll, see
+ * spinlock.h.)
  *
  * Orders, where C11 names suffice for both CPUs:
  *   - Publishing: ranges, then still_for with release; the initiator reads still_for with acquire
@@ -65,7 +69,7 @@
 /*
  * What is copied of a parking core's stack from the end of bh_gc_park()'s frame down: the registers
  * that survive a call lie there, as registers.S stores them last on x86-64 and, with all others in
- * 768 bytes, on AArch64; and the rest of that frame (STOP_FRAME_REST_BYTES above its record).
+ * 640 bytes, on AArch64; and the rest of that frame (STOP_FRAME_REST_BYTES above its record).
  */
 #define STOP_PARK_WORDS       160
 #define STOP_FRAME_REST_BYTES 128

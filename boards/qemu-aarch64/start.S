@@ -27,7 +27,9 @@
 /* MAIR_EL1: attribute 0 is Device-nGnRE, 1 is Normal write-back. mmu.c uses the same indices. */
 #define MAIR 0xff04
 
-    .section .text.start, "ax", %progbits
+    /* A section of its own, first in the image. Not .text.something: with -ffunction-sections that
+     * may be the name of a function's. */
+    .section .boot_header, "ax", %progbits
     .globl _start
     .type _start, %function
 _start:

@@ -63,9 +63,12 @@ void bh_gc_unpin(void *object);
 int bh_gc_set_percent(int percent);
 
 /*
- * Between park and unpark this core counts as stopped: it may idle, or keep interrupts off for
- * long, but must not touch collected memory. Its stack and registers at the call stay roots.
- * Unpark waits for a stop that is under way. Not nested.
+ * Between park and unpark this core counts as stopped: it may keep interrupts off for long, or
+ * sleep, but neither it nor its interrupt handlers may touch collected memory or call a function of
+ * this library other than bh_gc_stop_ipi(). (An idle core whose handlers allocate need not
+ * park: it takes the stop interrupt.) Its stack and registers at the call stay roots, the stack where
+ * it is: the function that parks must not return before it has unparked. Unpark waits, interrupts
+ * off, for a stop that is under way. Not nested.
  */
 void bh_gc_park(void);
 void bh_gc_unpark(void);
@@ -80,12 +83,13 @@ void bh_gc_stop_ipi(uintptr_t interrupted_sp);
 /* Sweeps a little, from an idle loop: up to `pages` pages. False when nothing is left to do. */
 bool bh_gc_work(size_t pages);
 
-/* Counters since bh_init(). Durations are in nanoseconds of bh_port_now_ns(). */
+/* Counters since bh_init(). Durations are in nanoseconds of bh_port_now_ns(); a pause is the time from
+ * the request to stop to the release. */
 struct bh_gc_stats {
     uint64_t cycles;           /* completed collections */
     uint64_t forced_cycles;    /* of which by bh_gc_collect() */
     uint64_t abandoned_cycles; /* a core did not stop; nothing was freed */
-    uint64_t pause_total_ns;   /* all cores stopped, summed */
+    uint64_t pause_total_ns;   /* of all complete cycles */
     uint64_t pause_max_ns;     /* the longest of those */
     uint64_t pause_last_ns;
     size_t live_bytes;       /* marked by the last cycle */

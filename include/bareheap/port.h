@@ -35,8 +35,11 @@ _Noreturn void bh_port_panic(const char *message);
 uint64_t bh_port_now_ns(void);
 
 /*
- * Interrupts core `core` (never the caller's), whose handler calls bh_gc_stop_ipi(). May be
- * repeated while one is pending. Required when a collector runs on more than one core; the default
+ * Interrupts core `core` (never the caller's), whose handler calls bh_gc_stop_ipi(). What the caller
+ * wrote before must be seen by the handler (AArch64: DSB before the SGI). An interrupt that masking
+ * holds back, so not an NMI. The entry code saves on the stack every register, vector registers
+ * included, that its own C code may change before the call. May be repeated while one is
+ * pending. Required when a collector runs on more than one core; the default
  * panics saying so. Called with interrupts off.
  */
 void bh_port_signal_core(unsigned core);
@@ -49,7 +52,8 @@ void bh_port_signal_core(unsigned core);
 uintptr_t bh_port_stack_top(uintptr_t sp);
 
 /*
- * Calls `visit(lo, hi, arg)` for every stack that no core runs on now: [lo, hi) from the saved
+ * Calls `visit(lo, hi, arg)` for every stack that no core runs on now (for a core that allows
+ * interrupts inside a handler on another stack also the one it left): [lo, hi) from the saved
  * stack pointer (with the saved registers on it, or passed as a range of their own) to its
  * top. Called while all cores are stopped: take no lock that a stopped core may hold. Optional:
  * the default lists none, right for a kernel without threads.

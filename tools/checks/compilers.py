@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""
+Warnings. Every source is compiled by the makefile's own rules, with -Werror, into folders of its own
+(build/check/...), so that a second run compiles only what has changed.
+"""
+
+import os
+import re
+import subprocess
+
+from checks.files import ROOT
+
+ARCHES = ("x86_64", "aarch64", "host")
+CLANG = {
+    "x86_64": "clang-14 --target=x86_64-none-elf",
+    "aarch64": "clang-14 --target=aarch64-none-elf",
+    "host": "clang-14",
+}
+# What kernels compile with; the library must not mind. name: (architecture, flags).
+KERNEL_FLAGS = {
+    "linux-like": ("x86_64", "-mcmodel=kernel -mno-red-zone -mno-sse -mno-sse2 -mno-mmx -msoft-float -DBH_DEBUG=1"),
+    "no vector registers": ("x86_64", "-mgeneral-regs-only -DBH_DEBUG=3"),
+    "position-independent": ("x86_64", "-fPIE -DBH_PORT_IRQ=1"),
+    "x18 reserved": ("aarch64", "-ffixed-x18 -mgeneral-regs-only -DBH_DEBUG=1"),
+    "strict alignment, PIE": ("aarch64", "-fPIE -mstrict-align -DBH_PORT_IRQ=1"),
+    "small": ("aarch64", "-Os -DBH_MAX_CORES=1 -DBH_DEBUG=3"),
+}
+DIAGNOSTIC = re.compile(r"^\S+?:\d+(:\d+)?: (warning|error|fatal error):|^\S+: (Assembler|error)|^ld:|\*\*\* No rule")
+
+
+def make(folder, target, variables):
+    """Runs make; the findings are the lines that carry a diagnostic."""
+    command = ["make", "-k", "--no-print-directory", f"-j{os.cpu_count() or 2}", f"BUILD=build/check/{folder}",
+               target, *variables]
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    output = (result.stdout + result.stderr).splitlines()
+    findings = [line for line in output if DIAGNOSTIC.search(line)]
+    if result.returncode and not findings:
+        findings = [f"make {target}: {line}" for line in output[-5:]]
+    return findings
+
+
+def compile_all(folder, compilers):
+    findings = []
+    for arch in ARCHES:
+        for debug in (0, 3):
+            variables = [f"EXTRA_CFLAGS=-Werror -DBH_DEBUG={debug}"]
+            if compilers:
+                variables.append(f"CC_{arch}={compilers[arch]}")
+            found = make(f"{folder}-{debug}", f"objects-{arch}", variables)
+            findings += [f for f in found if f not in findings]
+    return findings
+
+
+def check_gcc():
+    return compile_all("gcc", {})
+
+
+def check_clang():
+    return compile_all("clang", CLANG)
+
+
+def check_kernel_flags():
+    findings = []
+    for name, (arch, flags) in KERNEL_FLAGS.items():
+        folder = name.replace(" ", "-").replace(",", "")
+        for compiler, variables in (("gcc", []), ("clang", [f"CC_{arch}={CLANG[arch]}"])):
+            found = make(f"{folder}-{compiler}", f"library-objects-{arch}",
+                         [f"EXTRA_CFLAGS=-Werror {flags}", *variables])
+            findings += [f"{line} ({compiler}, {name})" for line in found]
+    return findings
