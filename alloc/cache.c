@@ -27,7 +27,7 @@ static struct core_cache *cache_own(void)
     unsigned core = bh_port_core();
     if (core_caches[core] != EMPTY_CACHE)
         return core_caches[core];
-    struct core_cache *cache = meta_alloc(sizeof(*cache));
+    struct core_cache *cache = meta_alloc_spare(sizeof(*cache));
     if (!cache)
         return NULL;
     memcpy(cache, &cache_none, sizeof(*cache));
@@ -103,7 +103,7 @@ static bool bin_move(struct core_cache *cache, unsigned size_class, unsigned roo
     struct cache_bin *bin = &cache->bins[size_class];
     size_t count = cache_bin_count(cache, size_class);
     void **old = bin_base(cache, size_class);
-    void **base = meta_alloc(room * sizeof(void *));
+    void **base = meta_alloc_spare(room * sizeof(void *));
     if (!base)
         return false;
     memcpy(base, old, (count + 1) * sizeof(void *));

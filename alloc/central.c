@@ -54,7 +54,7 @@ static void transfer_make(struct central *central, unsigned size_class)
     size_t bytes = room * sizeof(void *);
     if (budget_transfer_bytes() < bytes)
         return; /* a heap too small to spend memory on this */
-    void **array = meta_alloc(bytes);
+    void **array = meta_alloc_spare(bytes);
     uintptr_t irq = spinlock_acquire(&central->lock);
     bool first = array && !central->transfer;
     if (first) {

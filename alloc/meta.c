@@ -57,9 +57,9 @@ void meta_feed_locked(uintptr_t lo, uintptr_t hi)
     }
 }
 
-static bool feed_page(void)
+static bool feed_page(bool must)
 {
-    struct bh_span *run = page_heap_alloc_last_locked();
+    struct bh_span *run = page_heap_alloc_last_locked(must);
     if (!run)
         return false;
     meta_feed_locked(run->base, run->base + PAGE_BYTES);
@@ -82,18 +82,28 @@ static struct cell *cell_take(unsigned shift)
     return cell;
 }
 
-void *meta_alloc(size_t bytes)
+static void *cell_alloc(size_t bytes, bool must)
 {
     BH_ASSERT(bytes <= META_CELL_MAX);
     unsigned shift = cell_shift(bytes);
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
     struct cell *cell = cell_take(shift);
-    if (!cell && feed_page())
+    if (!cell && feed_page(must))
         cell = cell_take(shift);
     spinlock_release(&page_heap.lock, irq);
     if (cell)
         memset(cell, 0, (size_t)1 << shift);
     return cell;
+}
+
+void *meta_alloc(size_t bytes)
+{
+    return cell_alloc(bytes, true);
+}
+
+void *meta_alloc_spare(size_t bytes)
+{
+    return cell_alloc(bytes, false);
 }
 
 void meta_free(void *cell, size_t bytes)

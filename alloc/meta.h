@@ -20,6 +20,10 @@
 /* At least `bytes` zeroed bytes, at most META_CELL_MAX, aligned to 16; NULL when out of memory. */
 void *meta_alloc(size_t bytes);
 
+/* The same for what can be done without, the caches' arrays: NULL too when the page that it would
+ * take is not next to other metadata, but in the middle of what programs free later. */
+void *meta_alloc_spare(size_t bytes);
+
 /* The same `bytes` as at the request. */
 void meta_free(void *cell, size_t bytes);
 

@@ -110,18 +110,18 @@ static struct bh_span *run_merge(struct bh_span *left, struct bh_span *right)
 }
 
 /*
- * The free run that ends right before `run`, or NULL. The map's entry for that page may be stale
+ * The free run that ends at `address`, or NULL. The map's entry for the page before may be stale
  * (an interior page of a run that has changed since), but a head that is free and ends exactly
  * here does hold the page: runs are disjoint.
  */
-static struct bh_span *free_neighbour_before(const struct bh_span *run)
+static struct bh_span *free_run_before(uintptr_t address)
 {
-    size_t i = map_index(run->base);
+    size_t i = map_index(address);
     if (i == 0)
         return NULL;
     struct bh_span *head = pagemap_current->span_of[i - 1];
     bool joins = head && span_is_free_run(head) &&
-                 head->base + ((uintptr_t)head->pages << PAGE_SHIFT) == run->base;
+                 head->base + ((uintptr_t)head->pages << PAGE_SHIFT) == address;
     return joins ? head : NULL;
 }
 
@@ -137,7 +137,7 @@ static struct bh_span *free_neighbour_after(const struct bh_span *run)
 
 static void run_coalesce_and_insert(struct bh_span *run)
 {
-    struct bh_span *before = free_neighbour_before(run);
+    struct bh_span *before = free_run_before(run->base);
     struct bh_span *after = free_neighbour_after(run);
     if (after) {
         run_remove(after);
@@ -197,9 +197,26 @@ static struct bh_span *alloc_locked(size_t pages, size_t align_pages)
     return run;
 }
 
-struct bh_span *page_heap_alloc_last_locked(void)
+/* The free run that ends where the cells at the end of its region begin, counted as one more. */
+static struct bh_span *take_before_cells(void)
 {
-    struct bh_span *run = is_refused(1) ? NULL : run_tree_longest(page_heap.free_runs);
+    struct bh_span *run = NULL;
+    for (size_t i = 0; i < page_heap.regions_count && !run; i++) {
+        struct page_region *region = &page_heap.regions[i];
+        size_t pages = region->pages - region->cell_pages;
+        run = free_run_before(region->first_page + (pages << PAGE_SHIFT));
+        region->cell_pages += run != NULL;
+    }
+    return run;
+}
+
+struct bh_span *page_heap_alloc_last_locked(bool anywhere)
+{
+    if (is_refused(1))
+        return NULL;
+    struct bh_span *run = take_before_cells();
+    if (!run && anywhere)
+        run = run_tree_longest(page_heap.free_runs);
     if (!run)
         return NULL;
     page_heap.cell_pages++;

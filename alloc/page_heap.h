@@ -27,6 +27,7 @@ struct page_region {
     size_t bytes;
     uintptr_t first_page; /* address, a multiple of PAGE_BYTES */
     size_t pages;
+    size_t cell_pages;       /* the last of them, in one piece: metadata cells */
     struct bh_span *records; /* one per page */
 };
 
@@ -83,9 +84,12 @@ static inline size_t page_heap_used_bytes(void)
 /* Under the lock: gives the pages of a new region to the tree. */
 void page_heap_add_locked(const struct page_region *region, bool zeroed);
 
-/* Under the lock: one page for metadata, which keeps it, or NULL. The last page of the longest run:
- * such pages gather at the far end of memory and leave what programs free in one piece. */
-struct bh_span *page_heap_alloc_last_locked(void);
+/*
+ * Under the lock: one page for metadata, which keeps it, or NULL. Such pages gather at the end of a
+ * region and leave what programs free in one piece: it is the page before the last one taken. If
+ * that is in use, NULL; or, with `anywhere`, the end of the longest run.
+ */
+struct bh_span *page_heap_alloc_last_locked(bool anywhere);
 
 /* Under the lock: total_pages - free_pages - cell_pages, what spans and the collector have. */
 size_t page_heap_used_pages_locked(void);

@@ -33,14 +33,22 @@ static bool large_fits(struct bh_span *span, size_t room)
     return room > SIZE_CLASS_MAX && large_resize(span, room);
 }
 
-static bool resize_in_place(void *object, size_t bytes)
+static void *stay(void *object, size_t bytes)
+{
+    redzone_open(object, bytes, pagemap_span((uintptr_t)object)->object_bytes);
+    return object;
+}
+
+static bool resize_in_place(void *object, size_t room)
 {
     struct bh_span *span = pagemap_span((uintptr_t)object);
-    size_t room = bytes + REDZONE_BYTES;
-    bool fits = span->size_class ? small_fits(span, room) : large_fits(span, room);
-    if (fits)
-        redzone_open(object, bytes, span->object_bytes);
-    return fits;
+    return span->size_class ? small_fits(span, room) : large_fits(span, room);
+}
+
+/* A smaller object somewhere else was wanted to save memory; without memory the old one will do. */
+static bool may_stay(void *object, size_t room)
+{
+    return room <= pagemap_span((uintptr_t)object)->object_bytes;
 }
 
 void *bh_realloc(void *object, size_t bytes)
@@ -50,11 +58,12 @@ void *bh_realloc(void *object, size_t bytes)
     size_t usable = malloc_check("bh_realloc", object, CRIME_CALLER());
     if (bytes > REQUEST_MAX)
         return room_failed();
-    if (resize_in_place(object, bytes))
-        return object;
+    size_t room = bytes + REDZONE_BYTES;
+    if (resize_in_place(object, room))
+        return stay(object, bytes);
     void *moved = bh_malloc(bytes);
     if (!moved)
-        return NULL;
+        return may_stay(object, room) ? stay(object, bytes) : NULL;
     memcpy(moved, object, usable < bytes ? usable : bytes);
     bh_free(object);
     return moved;

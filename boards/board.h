@@ -61,7 +61,8 @@ void board_irq_off(void);
 /* One character to the console at once; bh_port_log() is the usual way. */
 void board_putc(char c);
 
-/* Ends the machine: 0 is success (x86-64: QEMU exits 33, AArch64 and host: 0), else failure (35, 1). */
+/* Ends the machine: 0 is success (x86-64: QEMU exits 33, AArch64 and host: 0), else failure (35,
+ * 1). */
 _Noreturn void board_exit(int status);
 
 /*

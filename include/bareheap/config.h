@@ -6,8 +6,8 @@
 #ifndef BAREHEAP_CONFIG_H
 #define BAREHEAP_CONFIG_H
 
-/* The most cores a kernel may have. Costs a few words of .bss each, and where the collector is linked
- * 1.5 KiB each, nothing else. */
+/* The most cores a kernel may have. Costs a few words of .bss each, and where the collector is
+ * linked 1.5 KiB each, nothing else. */
 #ifndef BH_MAX_CORES
 #define BH_MAX_CORES 64
 #endif

@@ -66,9 +66,9 @@ int bh_gc_set_percent(int percent);
  * Between park and unpark this core counts as stopped: it may keep interrupts off for long, or
  * sleep, but neither it nor its interrupt handlers may touch collected memory or call a function of
  * this library other than bh_gc_stop_ipi(). (An idle core whose handlers allocate need not
- * park: it takes the stop interrupt.) Its stack and registers at the call stay roots, the stack where
- * it is: the function that parks must not return before it has unparked. Unpark waits, interrupts
- * off, for a stop that is under way. Not nested.
+ * park: it takes the stop interrupt.) Its stack and registers at the call stay roots, the stack
+ * where it is: the function that parks must not return before it has unparked. Unpark waits,
+ * interrupts off, for a stop that is under way. Not nested.
  */
 void bh_gc_park(void);
 void bh_gc_unpark(void);
@@ -83,8 +83,8 @@ void bh_gc_stop_ipi(uintptr_t interrupted_sp);
 /* Sweeps a little, from an idle loop: up to `pages` pages. False when nothing is left to do. */
 bool bh_gc_work(size_t pages);
 
-/* Counters since bh_init(). Durations are in nanoseconds of bh_port_now_ns(); a pause is the time from
- * the request to stop to the release. */
+/* Counters since bh_init(). Durations are in nanoseconds of bh_port_now_ns(); a pause is the time
+ * from the request to stop to the release. */
 struct bh_gc_stats {
     uint64_t cycles;           /* completed collections */
     uint64_t forced_cycles;    /* of which by bh_gc_collect() */

@@ -35,10 +35,10 @@ _Noreturn void bh_port_panic(const char *message);
 uint64_t bh_port_now_ns(void);
 
 /*
- * Interrupts core `core` (never the caller's), whose handler calls bh_gc_stop_ipi(). What the caller
- * wrote before must be seen by the handler (AArch64: DSB before the SGI). An interrupt that masking
- * holds back, so not an NMI. The entry code saves on the stack every register, vector registers
- * included, that its own C code may change before the call. May be repeated while one is
+ * Interrupts core `core` (never the caller's), whose handler calls bh_gc_stop_ipi(). What the
+ * caller wrote before must be seen by the handler (AArch64: DSB before the SGI). An interrupt that
+ * masking holds back, so not an NMI. The entry code saves on the stack every register, vector
+ * registers included, that its own C code may change before the call. May be repeated while one is
  * pending. Required when a collector runs on more than one core; the default
  * panics saying so. Called with interrupts off.
  */

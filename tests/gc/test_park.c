@@ -144,6 +144,40 @@ static struct node *park_a_while(bool masked, uint64_t magic)
     return node;
 }
 
+static void park_until_told(void *arg)
+{
+    (void)arg;
+    struct node *volatile kept = test_node(sleeper.magic, 0);
+    atomic_store_release(&sleeper.ready, 1); /* pairs with wait_until() */
+    while (!atomic_load_acquire(&sleeper.go)) {
+        EXPECT(kept->magic == sleeper.magic);
+        struct node *node = park_a_while(false, sleeper.magic);
+        node->left = kept->left; /* NULL, or the one before */
+        kept->left = node;
+        if (node->left != NULL)
+            node->left->left = NULL;
+    }
+}
+
+/* Marking takes long and the other core is parked nearly always: it unparks in the middle. */
+TEST(gc_unpark_waits_for_a_mark_to_end)
+{
+    test_begin();
+    if (!need_second_core())
+        return;
+    make_ballast(200000);
+    sleeper = (struct sleeper){.magic = test_magic()};
+    board_start(1, park_until_told, NULL);
+    wait_until(&sleeper.ready);
+    for (int i = 0; i < 5; i++)
+        EXPECT(bh_gc_collect());
+    atomic_store_release(&sleeper.go, 1); /* pairs with park_until_told() */
+    board_wait(1);
+    bh_heap_verify();
+    root = NULL;
+    test_collect();
+}
+
 /* All cores park, unpark, allocate and collect, in random order. */
 TEST_ALL_CORES(gc_parking_and_collecting_in_any_order)
 {
@@ -152,7 +186,7 @@ TEST_ALL_CORES(gc_parking_and_collecting_in_any_order)
     uint64_t magic = test_magic();
     struct node *kept[KEPT] = {NULL};
     if (bh_port_core() == 0)
-        make_ballast(20000);
+        make_ballast(5000);
     harness_barrier();
     for (uint64_t i = 0; i < 400; i++) {
         size_t which = harness_random_below(KEPT);
