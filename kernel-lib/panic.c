@@ -21,6 +21,7 @@
 #include "arch/arch.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/check.h"
+#include "kernel-lib/percore.h"
 #include "kernel-lib/port_defaults.h"
 #include "kernel-lib/print.h"
 #include <stdarg.h>
@@ -38,7 +39,7 @@
 /* No MMU page is smaller: where one byte of it can be read, all of it can. */
 #define BACKTRACE_PAGE_BYTES 4096u
 
-static uint8_t panic_depth[BH_MAX_CORES];
+static PER_CORE(uint8_t, panic_depth);
 static uint32_t panic_turn;
 
 __attribute__((weak)) const char *bh_symbol_name(uintptr_t address, size_t *offset)

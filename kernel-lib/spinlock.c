@@ -31,6 +31,7 @@
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/bits.h"
 #include "kernel-lib/check.h"
+#include "kernel-lib/percore.h"
 
 /* The library's own ranks, of which a core holds one at a time. */
 #define SPINLOCK_LONE_RANKS \
@@ -39,7 +40,7 @@
 void (*spinlock_wait_hook)(void);
 
 /* Debug builds only; each row belongs to its core, which touches it with interrupts off. */
-static uint32_t spinlock_ranks[BH_MAX_CORES];
+static PER_CORE(uint32_t, spinlock_ranks);
 static const struct spinlock *spinlock_of_rank[BH_MAX_CORES][LOCK_RANKS];
 
 void spinlock_init(struct spinlock *lock, enum lock_rank rank, const char *name)
@@ -55,7 +56,7 @@ bool spinlock_held_here(const struct spinlock *lock)
 
 uint32_t spinlock_ranks_held(void)
 {
-    return BH_DEBUG >= 1 ? spinlock_ranks[bh_port_core()] : 0;
+    return BH_DEBUG >= 1 ? per_core_here(spinlock_ranks) : 0;
 }
 
 /* The ranks that a core may not hold when it takes one of rank `rank`: that and all above, and
