@@ -10,20 +10,13 @@
 #ifndef ALLOC_BUDGET_H
 #define ALLOC_BUDGET_H
 
-#include "alloc/page_heap.h"
 #include <bareheap/port.h>
+#include <stddef.h>
 
-#define BUDGET_SHARE         64
-#define BUDGET_CORE_LO_BYTES ((size_t)32 << 10)
+#define BUDGET_SHARE 64
 
-static inline size_t budget_all_bytes(void)
-{
-    size_t most = atomic_load_relaxed(&page_heap.region_bytes) / BUDGET_SHARE; /* as above */
-    size_t least = bh_port_core_count() * BUDGET_CORE_LO_BYTES;
-    size_t share = page_heap_used_bytes() / BUDGET_SHARE;
-    size_t budget = share > least ? share : least;
-    return budget < most ? budget : most;
-}
+/* The budget of all caches together. */
+size_t budget_all_bytes(void);
 
 static inline size_t budget_core_bytes(void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The core cache's slow paths. See cache.h. All of it runs with interrupts off, on its own core. */
+/* The core cache's slow paths. See cache.h. Bins are touched with interrupts off, on their own
+ * core. */
 #include "alloc/cache.h"
 #include "alloc/budget.h"
 #include "alloc/central.h"
@@ -19,10 +20,10 @@ static const struct core_cache cache_none = {.bins = {[0] = EMPTY_BIN, SIZE_CLAS
 
 /* Cast: the empty cache is in the table like any other, and no path writes through it. */
 #define EMPTY_CACHE ((struct core_cache *)(uintptr_t)&cache_none)
-struct core_cache *core_caches[BH_MAX_CORES] = {[0 ... BH_MAX_CORES - 1] = EMPTY_CACHE};
+PER_CORE(struct core_cache *, core_caches) = PER_CORE_INIT(EMPTY_CACHE);
 
 /* This core's own cache, made if need be; NULL when there is no memory for it. */
-static struct core_cache *cache_own(void)
+static BH_COLD struct core_cache *cache_own(void)
 {
     unsigned core = bh_port_core();
     if (core_caches[core] != EMPTY_CACHE)
@@ -36,6 +37,12 @@ static struct core_cache *cache_own(void)
     return cache;
 }
 
+/* Classes with so many slots begin with two, larger objects with one. */
+#define FIRST_LIMIT_SLOTS 8
+
+/* Bins that one miss may shrink: bounds the time with interrupts off. */
+#define SHRINK_MOST 8
+
 static void **bin_base(const struct core_cache *cache, unsigned size_class)
 {
     return cache->bins[size_class].end - cache->limit[size_class];
@@ -47,7 +54,7 @@ static size_t limit_bytes(unsigned limit, unsigned size_class)
 }
 
 /* Hands the bin's last `count` objects to the central tier. */
-static void bin_give(struct core_cache *cache, unsigned size_class, size_t count)
+static BH_COLD void bin_give(struct core_cache *cache, unsigned size_class, size_t count)
 {
     struct cache_bin *bin = &cache->bins[size_class];
     while (count > 0) {
@@ -66,8 +73,8 @@ static void *bin_pop(struct core_cache *cache, unsigned size_class)
     return object;
 }
 
-static void bin_set_limit(struct core_cache *cache, unsigned size_class, void **base,
-                          unsigned limit)
+static BH_COLD void bin_set_limit(struct core_cache *cache, unsigned size_class, void **base,
+                                  unsigned limit)
 {
     cache->limit_bytes -= limit_bytes(cache->limit[size_class], size_class);
     cache->limit_bytes += limit_bytes(limit, size_class);
@@ -75,7 +82,7 @@ static void bin_set_limit(struct core_cache *cache, unsigned size_class, void **
     atomic_store_relaxed(&cache->bins[size_class].end, base + limit);
 }
 
-static void bin_shrink(struct core_cache *cache, unsigned size_class)
+static BH_COLD void bin_shrink(struct core_cache *cache, unsigned size_class)
 {
     unsigned limit = cache->limit[size_class] / 2;
     size_t count = cache_bin_count(cache, size_class);
@@ -85,10 +92,12 @@ static void bin_shrink(struct core_cache *cache, unsigned size_class)
 }
 
 /* Takes limit from the other classes, in turn, until `bytes` more fit; false when they do not. */
-static bool make_budget(struct core_cache *cache, unsigned size_class, size_t bytes)
+static BH_COLD bool make_budget(struct core_cache *cache, unsigned size_class, size_t bytes)
 {
     size_t budget = budget_core_bytes();
-    for (unsigned i = 1; i < SIZE_CLASS_COUNT && cache->limit_bytes + bytes > budget; i++) {
+    if (bytes > budget / 2)
+        return false; /* never empty everybody for one class */
+    for (unsigned i = 0; i < SHRINK_MOST && cache->limit_bytes + bytes > budget; i++) {
         unsigned victim = cache->shrink_next % (SIZE_CLASS_COUNT - 1) + 1;
         cache->shrink_next = (uint8_t)victim;
         if (victim != size_class && cache->limit[victim])
@@ -98,7 +107,7 @@ static bool make_budget(struct core_cache *cache, unsigned size_class, size_t by
 }
 
 /* Moves the bin into an array of `room` slots. False: no memory. */
-static bool bin_move(struct core_cache *cache, unsigned size_class, unsigned room)
+static BH_COLD bool bin_move(struct core_cache *cache, unsigned size_class, unsigned room)
 {
     struct cache_bin *bin = &cache->bins[size_class];
     size_t count = cache_bin_count(cache, size_class);
@@ -123,13 +132,13 @@ static unsigned room_for(unsigned limit)
 }
 
 /* After a miss: twice the limit, if the class, the budget and memory allow. */
-static void bin_grow(struct core_cache *cache, unsigned size_class)
+static BH_COLD void bin_grow(struct core_cache *cache, unsigned size_class)
 {
     unsigned limit = cache->limit[size_class];
     unsigned most = size_classes[size_class].slots;
     if (limit >= most)
         return;
-    unsigned wanted = limit ? 2 * limit : 2;
+    unsigned wanted = limit ? 2 * limit : most >= FIRST_LIMIT_SLOTS ? 2 : 1;
     wanted = wanted < most ? wanted : most;
     if (!make_budget(cache, size_class, limit_bytes(wanted - limit, size_class)))
         return;
@@ -191,16 +200,21 @@ void cache_flush(unsigned size_class, void *object)
     arch_irq_restore(irq);
 }
 
-bool cache_drain(void)
+/* Of whatever core this is: moving to another one between two bins does no harm. */
+static BH_COLD bool drain_bin(unsigned size_class)
 {
-    bool any = false;
     uintptr_t irq = arch_irq_save();
     struct core_cache *cache = cache_here();
-    for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++) {
-        size_t count = cache_bin_count(cache, i);
-        any |= count > 0;
-        bin_give(cache, i, count);
-    }
+    size_t count = cache_bin_count(cache, size_class);
+    bin_give(cache, size_class, count);
     arch_irq_restore(irq);
+    return count > 0;
+}
+
+BH_COLD bool cache_drain(void)
+{
+    bool any = false;
+    for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++)
+        any |= drain_bin(i);
     return any;
 }

@@ -24,6 +24,7 @@
 #include "alloc/types.h"
 #include "arch/arch.h"
 #include "kernel-lib/atomics.h"
+#include "kernel-lib/percore.h"
 #include <bareheap/port.h>
 
 struct cache_bin {
@@ -40,12 +41,12 @@ struct core_cache {
 };
 
 /* By core; each is the constant empty cache until that core's first miss. */
-extern struct core_cache *core_caches[BH_MAX_CORES];
+extern PER_CORE(struct core_cache *, core_caches);
 
 /* Interrupts off. */
 static inline struct core_cache *cache_here(void)
 {
-    return core_caches[bh_port_core()];
+    return per_core_here(core_caches);
 }
 
 /* Objects in a bin. */

@@ -10,7 +10,7 @@
 
 #define TRANSFER_BATCHES 8
 
-/* A ring's head cannot be initialised statically without naming it: the first use does it. */
+/* A ring's head points at itself, so each is named in its own initialiser. */
 #define SIZE_CLASS_ROW(class, bytes, pages, objs, magic, batch, slots) \
     [class] = {.lock = SPINLOCK_INIT(LOCK_CENTRAL, "central"),         \
                .partial = {&centrals[class].partial, &centrals[class].partial}},
@@ -48,7 +48,7 @@ static bool transfer_give(struct central *central, unsigned size_class, void **o
 }
 
 /* Gives a class its array, at the first batch that comes back: with no lock held. */
-static void transfer_make(struct central *central, unsigned size_class)
+static BH_COLD void transfer_make(struct central *central, unsigned size_class)
 {
     size_t room = (size_t)size_classes[size_class].batch * TRANSFER_BATCHES;
     size_t bytes = room * sizeof(void *);
@@ -114,7 +114,7 @@ static enum span_crime give_to_span(struct central *central, unsigned size_class
 
 /* ---- interface ---- */
 
-static struct bh_span *new_span(unsigned size_class)
+static BH_COLD struct bh_span *new_span(unsigned size_class)
 {
     struct bh_span *span = span_new_small(size_class, KIND_MANUAL);
     if (span)
@@ -185,7 +185,7 @@ void central_give(unsigned size_class, void **objects, size_t count)
         give_all_to_spans(size_class, objects, count);
 }
 
-bool central_drain(unsigned size_class)
+BH_COLD bool central_drain(unsigned size_class)
 {
     struct central *central = &centrals[size_class];
     void *objects[SIZE_CLASS_MAX_BATCH];
@@ -201,7 +201,7 @@ bool central_drain(unsigned size_class)
     }
 }
 
-void central_count(unsigned size_class, size_t *out_objs, size_t *transfer_objs)
+BH_COLD void central_count(unsigned size_class, size_t *out_objs, size_t *transfer_objs)
 {
     struct central *central = &centrals[size_class];
     uintptr_t irq = spinlock_acquire(&central->lock);

@@ -5,7 +5,7 @@
  *
  * 1. A core takes and gives whole batches. The transfer cache, an array of pointers, answers first:
  *    the lock is held for a copy (TCMalloc's design).
- * 2. When it is empty, objects come out of the bitmaps of partial spans, the fullest-known first;
+ * 2. When it is empty, objects come out of the bitmaps of partial spans, the one listed last first;
  *    when there are none, a new span is made with the lock released.
  * 3. When it is full, objects go back into their spans' bitmaps; a span that is whole again
  *    goes back to the page heap, with the lock released.

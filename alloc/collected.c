@@ -10,6 +10,10 @@
 #include "arch/arch.h"
 #include "kernel-lib/memory.h"
 
+/* Full spans that one request sweeps before it makes a new one: bounds the time with interrupts
+ * off. Pacing sweeps the rest, and whoever finds memory out sweeps all. */
+#define TAKE_SWEEPS 16
+
 #define TINY_BYTES 16
 #define TINY_CLASS 2
 
@@ -20,8 +24,7 @@
  * .bss and not constant, because it is three kilobytes of zeros. */
 static struct collected_cache collected_none;
 
-struct collected_cache *collected_caches[BH_MAX_CORES] = {[0 ... BH_MAX_CORES - 1] =
-                                                              &collected_none};
+PER_CORE(struct collected_cache *, collected_caches) = PER_CORE_INIT(&collected_none);
 
 BH_STATIC_ASSERT(sizeof(struct collected_cache) <= META_CELL_MAX, "a cache fits a cell");
 
@@ -51,7 +54,7 @@ static void count_add(size_t bytes)
 
 static struct collected_cache *cache_here(void)
 {
-    return collected_caches[bh_port_core()];
+    return per_core_here(collected_caches);
 }
 
 /* Interrupts off. */
@@ -151,16 +154,16 @@ static struct collected_cache *cache_own(void)
     return cache;
 }
 
-/* Sets the bits [from, to) against collected_free(), which clears others in the same words. */
+/* Sets the bits [from, to) against free_bit(), which clears others in the same words. */
 static void bits_reserve(struct bh_span *span, size_t from, size_t to)
 {
     while (from < to) {
         size_t in_word = 64 - from % 64;
         size_t n = to - from < in_word ? to - from : in_word;
         uint64_t ones = n == 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1;
-        /* Relaxed: the bits say only that nobody else may take these objects, and nobody else
-         * takes from a cached span. The collector reads them after a stop. */
-        atomic_or_relaxed(&span->bits[from / 64], ones << (from % 64));
+        /* Acquire: pairs with free_bit(). What the one who freed an object wrote into it comes
+         * before we clear it. Nobody else takes from a cached span. */
+        atomic_or_acquire(&span->bits[from / 64], ones << (from % 64));
         from += n;
     }
 }
@@ -224,19 +227,27 @@ static struct bh_span *take_new(struct collected_central *central, enum bh_kind 
     return span;
 }
 
-/* A span with room: partial, or swept just now, or new. NULL: memory is out. */
-static struct bh_span *take_span(struct collected_central *central, enum bh_kind kind,
-                                 unsigned size_class)
+/* An unswept span of the class that has room once swept, after at most TAKE_SWEEPS tries. */
+static struct bh_span *take_swept(struct collected_central *central)
 {
-    struct bh_span *span = take_partial(central);
-    while (!span && (span = sweep_one(central)) != NULL) {
+    struct bh_span *span;
+    for (unsigned i = 0; i < TAKE_SWEEPS && (span = sweep_one(central)) != NULL; i++) {
         if (span->free_objs > 0) {
             span_set_state(span, SPAN_CACHED);
             return span;
         }
         collected_shelve(central, span);
-        span = NULL;
     }
+    return NULL;
+}
+
+/* A span with room: partial, or swept just now, or new. NULL: memory is out. */
+static struct bh_span *take_span(struct collected_central *central, enum bh_kind kind,
+                                 unsigned size_class)
+{
+    struct bh_span *span = take_partial(central);
+    if (!span)
+        span = take_swept(central);
     return span ? span : take_new(central, kind, size_class);
 }
 
@@ -317,10 +328,11 @@ static void *large_slow(enum bh_kind kind, size_t bytes)
     return object;
 }
 
+static const struct room_collected room_functions = {collected_reclaim, collected_verify};
+
 void *collected_alloc_slow(enum bh_kind kind, size_t bytes)
 {
-    /* Relaxed: every writer writes the same, and code needs no initialising. */
-    atomic_store_relaxed(&room_sweep_hook, walk_sweep_all);
+    atomic_store_relaxed(&room_collected, &room_functions); /* see there */
     return bytes < SIZE_CLASS_MAX ? small_slow(kind, bytes) : large_slow(kind, bytes);
 }
 
@@ -331,8 +343,17 @@ static bool free_bit(struct bh_span *span, uint32_t idx)
 {
     uint64_t bit = (uint64_t)1 << (idx % 64);
     uint64_t *words = span_is_unswept(span) ? span->mark_bits : span->bits;
-    /* Relaxed: against a cursor that sets other bits of the word; see bits_reserve(). */
-    return __atomic_fetch_and(&words[idx / 64], ~bit, __ATOMIC_RELAXED) & bit;
+    /* Release: pairs with bits_reserve(), which takes the object without this lock. */
+    return atomic_and_release(&words[idx / 64], ~bit) & bit;
+}
+
+/* Whether the object is one that this core's cursor holds but has not handed out: freed before,
+ * then. (Another core's cursor cannot be looked at; its reserved objects go unnoticed.) */
+static bool is_reserved_here(const struct bh_span *span, uintptr_t address)
+{
+    const struct cursor *cursor =
+        cursor_for(cache_here(), (enum bh_kind)span->kind, span->size_class);
+    return cursor->span == span && address >= cursor->next && address < cursor->end;
 }
 
 /* A swept, listed span has one more free object. True when the span is whole and out of its list.
@@ -352,25 +373,29 @@ static bool relist(struct collected_central *central, struct bh_span *span)
     return false;
 }
 
-/* A block of tiny objects, or an object of that size, which cannot be told apart. */
-static bool may_be_tiny(const struct bh_span *span)
+/* Whether its objects are blocks of tiny ones: no other noscan request comes down to that class. */
+static bool is_tiny_block(const struct bh_span *span)
 {
     return span->kind == KIND_NOSCAN && span->object_bytes == TINY_BYTES;
 }
 
+/* Interrupts stay off until the span is in a list again, or out of the page map: a stop in
+ * between would find a span whose bitmaps are gone. */
 static void free_in_span(struct bh_span *span, uintptr_t address, uintptr_t caller)
 {
     struct collected_central *central = collected_central_of(span);
     size_t object_bytes = span->object_bytes;
     uintptr_t irq = spinlock_acquire(&central->lock);
-    bool was_allocated = free_bit(span, span_idx(span, address));
+    bool was_allocated =
+        !is_reserved_here(span, address) && free_bit(span, span_idx(span, address));
     bool whole = was_allocated && relist(central, span);
-    spinlock_release(&central->lock, irq);
+    spinlock_release_irqs_off(&central->lock);
+    if (whole)
+        span_free(span);
+    arch_irq_restore(irq);
     if (!was_allocated)
         crime_panic("bh_gc_free", address, "freed twice", caller);
     collected_count_sub(object_bytes);
-    if (whole)
-        span_free(span);
 }
 
 void collected_free(void *object, uintptr_t caller)
@@ -379,7 +404,7 @@ void collected_free(void *object, uintptr_t caller)
     if (pagemap_class(address) != PAGE_COLLECTED)
         crime_panic("bh_gc_free", address, "not a collected object", caller);
     struct bh_span *span = pagemap_span(address);
-    if (may_be_tiny(span))
+    if (is_tiny_block(span))
         return;
     if (!span_is_object(span, address))
         crime_panic("bh_gc_free", address, "inside an object", caller);

@@ -19,6 +19,7 @@
 #define ALLOC_COLLECTED_H
 
 #include "alloc/types.h"
+#include "kernel-lib/percore.h"
 #include "kernel-lib/spinlock.h"
 
 struct cursor {
@@ -40,10 +41,11 @@ struct collected_central {
     struct list full;    /* swept, free_objs == 0 */
     struct list unswept; /* as the last mark left them */
     size_t span_count;
+    size_t unswept_count; /* spans in `unswept`; read without the lock */
 };
 
 /* By core; a constant empty one until that core's first collected object. */
-extern struct collected_cache *collected_caches[BH_MAX_CORES];
+extern PER_CORE(struct collected_cache *, collected_caches);
 
 extern struct collected_central collected_centrals[KIND_COUNT - KIND_FIRST_COLLECTED]
                                                   [SIZE_CLASS_COUNT];
@@ -76,6 +78,12 @@ void collected_shelve(struct collected_central *central, struct bh_span *span);
 /* The objects of a span that a core's cursor has reserved but not handed out: [*from, *to). The
  * cores are stopped, or only this one runs. */
 void collected_reserved(const struct bh_span *span, uint32_t *from, uint32_t *to);
+
+/* Gives up what this core's cursors have reserved, then sweeps up to `pages` pages. */
+void collected_reclaim(size_t pages);
+
+/* Checks all collected spans; see bh_heap_verify(). */
+void collected_verify(void);
 
 /* Whether the core has a cache of its own, one that may be written. */
 bool collected_cache_exists(unsigned core);

@@ -42,20 +42,17 @@ static BH_COLD bool is_in_free_run(const struct page_region *region, uintptr_t o
 
 static BH_COLD const char *describe_outside(uintptr_t address)
 {
-    for (size_t i = 0; i < page_heap.regions_count; i++) {
-        const struct page_region *region = &page_heap.regions[i];
-        if (address - region->base >= region->bytes)
-            continue;
-        uintptr_t offset = address - region->first_page;
-        bool free_page = offset < region->pages << PAGE_SHIFT && is_in_free_run(region, offset);
-        return free_page ? "in free pages of the heap" : "in the heap's metadata";
-    }
-    return "outside the heap";
+    const struct page_region *region = page_heap_region_of(address);
+    if (!region)
+        return "outside the heap";
+    uintptr_t offset = address - region->first_page;
+    bool free_page = offset < region->pages << PAGE_SHIFT && is_in_free_run(region, offset);
+    return free_page ? "in free pages of the heap" : "in the heap's metadata";
 }
 
 BH_COLD size_t walk_describe(uintptr_t address, char *buffer, size_t bytes)
 {
-    if (pagemap_class(address) == PAGE_FREE)
+    if (page_class_is_free(pagemap_class(address)))
         return print_format(buffer, bytes, "%s", describe_outside(address));
     const struct bh_span *span = pagemap_span(address);
     return span->size_class ? describe_small(span, address, buffer, bytes)

@@ -21,8 +21,6 @@
 #include "alloc/span.h"
 #include "kernel-lib/memory.h"
 
-#define REQUEST_MAX ((size_t)PTRDIFF_MAX - REDZONE_BYTES)
-
 /* ---- out ---- */
 
 static __attribute__((noinline)) void *small_slow(unsigned size_class)
@@ -42,7 +40,8 @@ void *malloc_class(unsigned size_class)
     return BH_LIKELY(object) ? object : small_slow(size_class);
 }
 
-void *malloc_large(size_t bytes, size_t align)
+/* noinline: or bh_malloc() would save the registers this needs, for every small request. */
+__attribute__((noinline)) void *malloc_large(size_t bytes, size_t align)
 {
     for (unsigned attempt = 0;; attempt++) {
         void *object = large_alloc(bytes, align);
@@ -99,11 +98,11 @@ void *bh_calloc(size_t count, size_t bytes)
 
 /* ---- back ---- */
 
-size_t malloc_check(const char *call, void *object, uintptr_t caller)
+BH_COLD size_t malloc_check(const char *call, void *object, uintptr_t caller)
 {
     uintptr_t address = (uintptr_t)object;
     unsigned class_byte = pagemap_class(address);
-    if (class_byte == PAGE_FREE)
+    if (page_class_is_free(class_byte))
         crime_panic(call, address, "not an allocated object", caller);
     if (class_byte == PAGE_COLLECTED)
         crime_panic(call, address, "a collected object: bh_gc_free() frees it", caller);

@@ -3,7 +3,11 @@
 #ifndef ALLOC_MALLOC_H
 #define ALLOC_MALLOC_H
 
+#include "alloc/redzone.h"
 #include <bareheap/alloc.h>
+
+/* The most that may be asked for. */
+#define REQUEST_MAX ((size_t)PTRDIFF_MAX - REDZONE_BYTES)
 
 /* An object of a class; room is made where there is none; NULL counts as a failure. */
 void *malloc_class(unsigned size_class);

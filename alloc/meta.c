@@ -39,7 +39,7 @@ static struct cell *cell_pop(unsigned shift)
 }
 
 /* The largest cell that starts at lo and ends by hi, naturally aligned. */
-static unsigned largest_cell(uintptr_t lo, uintptr_t hi)
+static BH_COLD unsigned largest_cell(uintptr_t lo, uintptr_t hi)
 {
     unsigned shift = CELL_SHIFT_MAX;
     while (lo & (((uintptr_t)1 << shift) - 1) || lo + ((uintptr_t)1 << shift) > hi)
@@ -47,7 +47,7 @@ static unsigned largest_cell(uintptr_t lo, uintptr_t hi)
     return shift;
 }
 
-void meta_feed_locked(uintptr_t lo, uintptr_t hi)
+BH_COLD void meta_feed_locked(uintptr_t lo, uintptr_t hi)
 {
     lo = bits_round_up(lo, (size_t)1 << CELL_SHIFT_MIN);
     while (lo < hi && hi - lo >= (uintptr_t)1 << CELL_SHIFT_MIN) {
@@ -57,7 +57,7 @@ void meta_feed_locked(uintptr_t lo, uintptr_t hi)
     }
 }
 
-static bool feed_page(bool must)
+static BH_COLD bool feed_page(bool must)
 {
     struct bh_span *run = page_heap_alloc_last_locked(must);
     if (!run)
@@ -67,7 +67,7 @@ static bool feed_page(bool must)
 }
 
 /* A cell of exactly this size, split from the smallest larger one there is. */
-static struct cell *cell_take(unsigned shift)
+static BH_COLD struct cell *cell_take(unsigned shift)
 {
     unsigned from = shift;
     while (from <= CELL_SHIFT_MAX && !free_cells[from])

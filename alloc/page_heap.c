@@ -2,6 +2,7 @@
 /* Runs of pages. The design is in page_heap.h, the order of the free runs in run_tree.h. */
 #include "alloc/page_heap.h"
 #include "alloc/run_tree.h"
+#include "alloc/span.h"
 
 struct page_heap page_heap = {.lock = SPINLOCK_INIT(LOCK_PAGE_HEAP, "page heap")};
 bool (*page_heap_fault_hook)(size_t pages);
@@ -33,18 +34,13 @@ static void map_set_class(struct bh_span *head, size_t first, size_t pages, uint
         atomic_store_release(&class_of[i], class_byte);
 }
 
-static uint8_t class_byte_of(const struct bh_span *span)
-{
-    if (span->kind != KIND_MANUAL)
-        return PAGE_COLLECTED;
-    return span->size_class ? span->size_class : PAGE_MANUAL_LARGE;
-}
-
 void page_heap_publish(struct bh_span *span)
 {
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
+    if (span->state == SPAN_PRIVATE)
+        span_set_state(span, SPAN_IN_USE);
     map_set_span(span, 0, span->pages);
-    map_set_class(span, 0, span->pages, class_byte_of(span));
+    map_set_class(span, 0, span->pages, span_class_byte(span));
     spinlock_release(&page_heap.lock, irq);
 }
 
@@ -65,7 +61,6 @@ static void run_insert(struct bh_span *run)
     map_set_span(run, run->pages - 1, 1);
     run_tree_insert(&page_heap.free_runs, run);
     counter_set(&page_heap.free_pages, page_heap.free_pages + run->pages);
-    page_heap.released_pages += run->flags & RUN_RELEASED ? run->pages : 0;
 }
 
 static void run_remove(struct bh_span *run)
@@ -73,7 +68,6 @@ static void run_remove(struct bh_span *run)
     run_tree_remove(&page_heap.free_runs, run);
     span_set_state(run, SPAN_PRIVATE);
     counter_set(&page_heap.free_pages, page_heap.free_pages - run->pages);
-    page_heap.released_pages -= run->flags & RUN_RELEASED ? run->pages : 0;
 }
 
 size_t page_heap_used_pages_locked(void)
@@ -104,7 +98,9 @@ static struct bh_span *run_split(struct bh_span *run, size_t pages)
 static struct bh_span *run_merge(struct bh_span *left, struct bh_span *right)
 {
     left->pages += right->pages;
-    left->flags &= right->flags;
+    uint8_t zeroed = left->flags & right->flags & RUN_ZEROED;
+    uint8_t released = (left->flags | right->flags) & RUN_RELEASED;
+    left->flags = zeroed | released;
     span_set_state(right, SPAN_NONE);
     return left;
 }
@@ -167,6 +163,19 @@ static struct bh_span *find_run(size_t pages, size_t align_pages)
     return run_tree_best_fit(page_heap.free_runs, pages + align_pages - 1);
 }
 
+/* The run is about to be used: its pages are the kernel's no more. */
+static void unrelease(struct bh_span *run)
+{
+    uint8_t *class_of = &pagemap_current->class_of[map_index(run->base)];
+    if (!(run->flags & RUN_RELEASED))
+        return;
+    for (size_t i = 0; i < run->pages; i++) {
+        page_heap.released_pages -= class_of[i] == PAGE_RELEASED;
+        atomic_store_relaxed(&class_of[i], PAGE_FREE); /* one way of saying free for another */
+    }
+    run->flags &= (uint8_t)~RUN_RELEASED;
+}
+
 /* Takes `run` out of the tree and puts back what lies before and behind the pages wanted. */
 static struct bh_span *run_cut(struct bh_span *run, size_t skip, size_t pages)
 {
@@ -178,7 +187,7 @@ static struct bh_span *run_cut(struct bh_span *run, size_t skip, size_t pages)
     }
     if (run->pages > pages)
         run_insert(run_split(run, pages));
-    run->flags &= (uint8_t)~RUN_RELEASED;
+    unrelease(run);
     return run;
 }
 
@@ -198,7 +207,7 @@ static struct bh_span *alloc_locked(size_t pages, size_t align_pages)
 }
 
 /* The free run that ends where the cells at the end of its region begin, counted as one more. */
-static struct bh_span *take_before_cells(void)
+static BH_COLD struct bh_span *take_before_cells(void)
 {
     struct bh_span *run = NULL;
     for (size_t i = 0; i < page_heap.regions_count && !run; i++) {
@@ -210,7 +219,7 @@ static struct bh_span *take_before_cells(void)
     return run;
 }
 
-struct bh_span *page_heap_alloc_last_locked(bool anywhere)
+BH_COLD struct bh_span *page_heap_alloc_last_locked(bool anywhere)
 {
     if (is_refused(1))
         return NULL;
@@ -262,13 +271,13 @@ size_t page_heap_free_large(uintptr_t object)
 
 /* ---- changing a large span's length in place, under the lock ---- */
 
-static void shrink_locked(struct bh_span *span, size_t pages)
+static BH_COLD void shrink_locked(struct bh_span *span, size_t pages)
 {
     struct bh_span *rest = run_split(span, pages);
     free_locked(rest);
 }
 
-static bool grow_locked(struct bh_span *span, size_t pages)
+static BH_COLD bool grow_locked(struct bh_span *span, size_t pages)
 {
     struct bh_span *after = free_neighbour_after(span);
     size_t more = pages - span->pages;
@@ -277,15 +286,16 @@ static bool grow_locked(struct bh_span *span, size_t pages)
     run_remove(after);
     if (after->pages > more)
         run_insert(run_split(after, more));
+    unrelease(after);
     size_t old_pages = span->pages;
     run_merge(span, after);
     map_set_span(span, old_pages, more);
-    map_set_class(span, old_pages, more, class_byte_of(span));
+    map_set_class(span, old_pages, more, span_class_byte(span));
     note_peak();
     return true;
 }
 
-bool page_heap_resize(struct bh_span *span, size_t pages)
+BH_COLD bool page_heap_resize(struct bh_span *span, size_t pages)
 {
     bool done = true;
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
@@ -301,9 +311,11 @@ bool page_heap_resize(struct bh_span *span, size_t pages)
 
 /* ---- regions and release ---- */
 
-void page_heap_add_locked(const struct page_region *region, bool zeroed)
+BH_COLD void page_heap_add_locked(const struct page_region *region, bool zeroed)
 {
-    page_heap.regions[page_heap.regions_count++] = *region;
+    page_heap.regions[page_heap.regions_count] = *region;
+    /* Release: pairs with page_heap_region_of(), which looks without the lock. */
+    atomic_store_release(&page_heap.regions_count, page_heap.regions_count + 1);
     counter_set(&page_heap.total_pages, page_heap.total_pages + region->pages);
     counter_set(&page_heap.region_bytes, page_heap.region_bytes + region->bytes);
     page_heap.reserved_bytes += region->bytes - (region->pages << PAGE_SHIFT);
@@ -314,35 +326,91 @@ void page_heap_add_locked(const struct page_region *region, bool zeroed)
     run_insert(run);
 }
 
-/* Takes the first run behind (*pages, *base) that is not released yet out of the tree. */
-static struct bh_span *take_unreleased(size_t *pages, uintptr_t *base)
+BH_COLD const struct page_region *page_heap_region_of(uintptr_t address)
 {
+    /* Acquire: pairs with page_heap_add_locked(). Entries never change. */
+    size_t count = atomic_load_acquire(&page_heap.regions_count);
+    for (size_t i = 0; i < count; i++)
+        if (address - page_heap.regions[i].base < page_heap.regions[i].bytes)
+            return &page_heap.regions[i];
+    return NULL;
+}
+
+/* ---- release ---- */
+
+#define RELEASE_PIECE_PAGES 128   /* handed over at a time */
+#define RELEASE_LOOK_PAGES  16384 /* class bytes looked at under the lock at a time */
+
+/* How far a release has come: in the run (pages, base), the pages [0, at) are still to be seen.
+ * Runs come in the tree's order, the pages of a run from its end. */
+struct release {
+    size_t pages;
+    uintptr_t base;
+    size_t at;
+};
+
+/* The run to go on with; NULL when all have been seen. */
+static BH_COLD struct bh_span *release_run(struct release *release)
+{
+    uintptr_t before = release->at ? release->base - 1 : release->base;
+    struct bh_span *run = run_tree_after(page_heap.free_runs, release->pages, before);
+    if (run && (run->pages != release->pages || run->base != release->base))
+        *release = (struct release){run->pages, run->base, run->pages};
+    return run;
+}
+
+/* Steps down over pages whose class byte is `class_byte`, `most` at most; returns how many. */
+static BH_COLD size_t release_skip(struct release *release, const struct bh_span *run,
+                                   uint8_t class_byte, size_t most)
+{
+    const uint8_t *class_of = &pagemap_current->class_of[map_index(run->base)];
+    size_t n = 0;
+    while (n < most && release->at > 0 && class_of[release->at - 1] == class_byte) {
+        release->at--;
+        n++;
+    }
+    return n;
+}
+
+/* Takes the next piece that is to be handed over; false when all have been seen. *piece is NULL
+ * when this look found none. */
+static BH_COLD bool release_take(struct release *release, struct bh_span **piece)
+{
+    *piece = NULL;
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
-    struct bh_span *run = run_tree_after(page_heap.free_runs, *pages, *base);
-    while (run && run->flags & RUN_RELEASED)
-        run = run_tree_after(page_heap.free_runs, run->pages, run->base);
+    struct bh_span *run = release_run(release);
     if (run) {
-        *pages = run->pages;
-        *base = run->base;
-        run_remove(run);
+        release_skip(release, run, PAGE_RELEASED, RELEASE_LOOK_PAGES);
+        size_t n = release_skip(release, run, PAGE_FREE, RELEASE_PIECE_PAGES);
+        if (n)
+            *piece = run_cut(run, release->at, n);
     }
     spinlock_release(&page_heap.lock, irq);
     return run;
 }
 
-size_t page_heap_release(void)
+static BH_COLD void release_put_back(struct bh_span *piece)
 {
+    uintptr_t irq = spinlock_acquire(&page_heap.lock);
+    map_set_class(piece, 0, piece->pages, PAGE_RELEASED);
+    page_heap.released_pages += piece->pages;
+    piece->flags |= RUN_RELEASED;
+    run_coalesce_and_insert(piece);
+    spinlock_release(&page_heap.lock, irq);
+}
+
+BH_COLD size_t page_heap_release(void)
+{
+    struct release release = {0, 0, 0};
+    struct bh_span *piece;
     size_t released_bytes = 0;
-    size_t pages = 0;
-    uintptr_t base = 0;
-    for (struct bh_span *run; (run = take_unreleased(&pages, &base)) != NULL;) {
-        size_t bytes = (size_t)run->pages << PAGE_SHIFT;
-        bh_port_pages_released((void *)run->base, bytes); /* NOLINT: an address becomes memory */
+    while (release_take(&release, &piece)) {
+        if (!piece)
+            continue;
+        size_t bytes = (size_t)piece->pages << PAGE_SHIFT;
+        bh_port_pages_released((void *)piece->base, bytes); /* NOLINT: an address becomes memory */
         released_bytes += bytes;
-        run->flags |= RUN_RELEASED;
-        uintptr_t irq = spinlock_acquire(&page_heap.lock);
-        run_coalesce_and_insert(run);
-        spinlock_release(&page_heap.lock, irq);
+        release_put_back(piece);
     }
     return released_bytes;
 }

@@ -36,7 +36,7 @@ struct page_heap {
     struct bh_span *free_runs; /* run_tree.h */
     size_t total_pages;        /* total_pages == free_pages + pages of all other runs */
     size_t free_pages;
-    size_t released_pages; /* of the free ones: in runs with RUN_RELEASED */
+    size_t released_pages; /* of the free ones: those with the class byte PAGE_RELEASED */
     size_t cell_pages;     /* taken by meta.c for cells */
     size_t peak_pages;     /* the most that has been in use, cells not counted */
     size_t region_bytes;
@@ -56,7 +56,8 @@ struct bh_span *page_heap_alloc(size_t pages, size_t align_pages);
 /* Takes any run but a free one back: out of the page map, joined with its neighbours. */
 void page_heap_free(struct bh_span *run);
 
-/* Shows the span in the page map: from here on its addresses are found. */
+/* Shows the span in the page map: from here on its addresses are found, and unless its owner has
+ * given it a state its state is SPAN_IN_USE. */
 void page_heap_publish(struct bh_span *span);
 
 /*
@@ -69,7 +70,10 @@ size_t page_heap_free_large(uintptr_t object);
  * is not free or too short. Shrinking always works. */
 bool page_heap_resize(struct bh_span *span, size_t pages);
 
-/* Hands free runs to the port, one at a time with no lock held. Returns bytes. */
+/*
+ * Hands free pages to the port, with no lock held and a MiB at a time: what is being handed over is
+ * nobody's meanwhile, and a heap may be a single run. Returns bytes.
+ */
 size_t page_heap_release(void);
 
 /* Pages in use, a racy look for budgets. */
@@ -80,6 +84,9 @@ static inline size_t page_heap_used_bytes(void)
     size_t free_pages = atomic_load_relaxed(&page_heap.free_pages);
     return total > free_pages ? (total - free_pages) << PAGE_SHIFT : 0;
 }
+
+/* The region that holds an address, or NULL. */
+const struct page_region *page_heap_region_of(uintptr_t address);
 
 /* Under the lock: gives the pages of a new region to the tree. */
 void page_heap_add_locked(const struct page_region *region, bool zeroed);
@@ -97,7 +104,7 @@ size_t page_heap_used_pages_locked(void);
 /* For tests: asked before every request for pages; true makes that request fail. */
 extern bool (*page_heap_fault_hook)(size_t pages);
 
-/* The class byte of an address: PAGE_FREE for all that is not an object's. */
+/* The class byte of an address: page_class_is_free() for all that is not an object's. */
 static inline unsigned pagemap_class(uintptr_t address)
 {
     /* A new map is published with release (region.c). An old one is right for every object that
@@ -110,7 +117,13 @@ static inline unsigned pagemap_class(uintptr_t address)
     return atomic_load_acquire(&map->class_of[page]);
 }
 
-/* The span of an address whose class byte is not PAGE_FREE. */
+/* Whether there is no object at an address with this class byte. */
+static inline bool page_class_is_free(unsigned class_byte)
+{
+    return class_byte == PAGE_FREE || class_byte == PAGE_RELEASED;
+}
+
+/* The span of an address whose class byte is not free. */
 static inline struct bh_span *pagemap_span(uintptr_t address)
 {
     const struct pagemap *map = atomic_load_dependent(&pagemap_current); /* as above */

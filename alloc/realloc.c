@@ -15,8 +15,6 @@
 #include "alloc/room.h"
 #include "kernel-lib/memory.h"
 
-#define REQUEST_MAX ((size_t)PTRDIFF_MAX - REDZONE_BYTES)
-
 /* ---- realloc ---- */
 
 /* A small object keeps its place if a new one would be the same, or would save less than half. */
@@ -46,9 +44,11 @@ static bool resize_in_place(void *object, size_t room)
 }
 
 /* A smaller object somewhere else was wanted to save memory; without memory the old one will do. */
-static bool may_stay(void *object, size_t room)
+static BH_COLD bool may_stay(void *object, size_t room)
 {
-    return room <= pagemap_span((uintptr_t)object)->object_bytes;
+    struct bh_span *span = pagemap_span((uintptr_t)object);
+    return span->size_class ? room <= span->object_bytes
+                            : room <= span->object_bytes && large_resize(span, room);
 }
 
 void *bh_realloc(void *object, size_t bytes)
@@ -72,7 +72,7 @@ void *bh_realloc(void *object, size_t bytes)
 /* ---- aligned ---- */
 
 /* The smallest class with room for `room` at multiples of `align` <= PAGE_BYTES; 0: none. */
-static unsigned aligned_class(size_t align, size_t room)
+static BH_COLD unsigned aligned_class(size_t align, size_t room)
 {
     for (unsigned i = size_class_for(room); i < SIZE_CLASS_COUNT; i++)
         if (size_classes[i].object_bytes % align == 0)

@@ -28,12 +28,12 @@ static const char *const status_texts[] = {
     [BH_OK] = "ok",
     [BH_NO_REGION] = "no region of memory was given",
     [BH_NULL_REGION] = "a region starts at address 0 or wraps around the address space",
-    [BH_TOO_SMALL] = "a region has no room for its own metadata and one page of 8 KiB",
+    [BH_TOO_SMALL] = "a region has no room for its metadata and a page of 8 KiB",
     [BH_UNALIGNED] = "a region's start is not a multiple of 16",
     [BH_OVERLAP] = "two regions share memory",
     [BH_TOO_MANY_REGIONS] = "more regions than BH_MAX_REGIONS",
     [BH_TOO_MANY_CORES] = "bh_port_core_count() is 0 or more than BH_MAX_CORES",
-    [BH_TOO_FAR] = "regions lie so far apart that the page map would take too much of one",
+    [BH_TOO_FAR] = "regions lie too far apart for one page map",
     [BH_TWICE] = "bh_init() was called before",
     [BH_NOT_INIT] = "bh_add_region() was called before bh_init()",
 };
@@ -61,7 +61,7 @@ static bool hull_holds(const struct hull *hull, const struct bh_region *region)
            (region_end(region) - 1) >> PAGE_SHIFT < hull->end_page;
 }
 
-static struct hull hull_with(struct hull hull, const struct bh_region *region)
+static BH_COLD struct hull hull_with(struct hull hull, const struct bh_region *region)
 {
     uintptr_t first = (uintptr_t)region->base >> PAGE_SHIFT;
     uintptr_t end = ((region_end(region) - 1) >> PAGE_SHIFT) + 1;
@@ -93,7 +93,7 @@ static bool overlaps(const struct bh_region *a, uintptr_t base, size_t bytes)
     return (uintptr_t)a->base < base + bytes && base < region_end(a);
 }
 
-static bool overlaps_heap(const struct bh_region *region)
+static BH_COLD bool overlaps_heap(const struct bh_region *region)
 {
     for (size_t i = 0; i < page_heap.regions_count; i++)
         if (overlaps(region, page_heap.regions[i].base, page_heap.regions[i].bytes))
@@ -101,7 +101,7 @@ static bool overlaps_heap(const struct bh_region *region)
     return false;
 }
 
-static bool overlaps_one_of(const struct bh_region *regions, size_t i)
+static BH_COLD bool overlaps_one_of(const struct bh_region *regions, size_t i)
 {
     for (size_t j = 0; j < i; j++)
         if (overlaps(&regions[i], (uintptr_t)regions[j].base, regions[j].bytes))
@@ -149,6 +149,8 @@ static BH_COLD bool region_cut(const struct bh_region *region, size_t reserved,
     uintptr_t end = region_end(region);
     size_t pages = records < end ? (end - records) / (PAGE_BYTES + sizeof(struct bh_span)) : 0;
     uintptr_t first = 0;
+    if (pages > UINT32_MAX)
+        pages = UINT32_MAX;      /* 32 TiB: a record counts no more */
     for (; pages > 0; pages--) { /* twice at most: rounding costs less than a page */
         first = bits_round_up(records + pages * sizeof(struct bh_span), PAGE_BYTES);
         if (first + (pages << PAGE_SHIFT) <= end)
@@ -159,12 +161,12 @@ static BH_COLD bool region_cut(const struct bh_region *region, size_t reserved,
                                 .first_page = first,
                                 .pages = pages,
                                 .records = (struct bh_span *)records}; /* NOLINT: memory */
-    return pages > 0 && pages <= UINT32_MAX;
+    return pages > 0;
 }
 
 /* ---- commit ---- */
 
-static struct pagemap *map_build(uintptr_t at, const struct hull *hull)
+static BH_COLD struct pagemap *map_build(uintptr_t at, const struct hull *hull)
 {
     struct pagemap *map = (struct pagemap *)at; /* NOLINT: an address becomes memory */
     size_t pages = hull->end_page - hull->first_page;
@@ -175,7 +177,7 @@ static struct pagemap *map_build(uintptr_t at, const struct hull *hull)
     return map;
 }
 
-static void map_copy(struct pagemap *to, const struct pagemap *from)
+static BH_COLD void map_copy(struct pagemap *to, const struct pagemap *from)
 {
     if (from->pages == 0)
         return;
@@ -184,28 +186,8 @@ static void map_copy(struct pagemap *to, const struct pagemap *from)
     memcpy(to->span_of + skip, from->span_of, from->pages * sizeof(to->span_of[0]));
 }
 
-/* Under the lock. `hull` is NULL when the current map covers the region. */
-static BH_COLD void region_commit(const struct bh_region *region, const struct page_region *cut,
-                                  const struct hull *hull)
-{
-    uintptr_t records = (uintptr_t)cut->records;
-    uintptr_t reserved = region_start(region);
-    if (!region->zeroed)
-        memset((void *)reserved, 0, /* NOLINT: an address becomes memory */
-               records + cut->pages * sizeof(struct bh_span) - reserved);
-    if (hull) {
-        struct pagemap *map = map_build(reserved, hull);
-        map_copy(map, pagemap_current);
-        /* Release: pairs with the dependent loads in pagemap_class() and pagemap_span(). */
-        atomic_store_release(&pagemap_current, map);
-    }
-    meta_feed_locked(records + cut->pages * sizeof(struct bh_span), cut->first_page);
-    meta_feed_locked(cut->first_page + (cut->pages << PAGE_SHIFT), region_end(region));
-    page_heap_add_locked(cut, region->zeroed);
-}
-
 /* The hull that the map must be made anew for, in *hull; false when the current map will do. */
-static bool map_is_outgrown(const struct bh_region *region, struct hull *hull)
+static BH_COLD bool map_is_outgrown(const struct bh_region *region, struct hull *hull)
 {
     struct hull now = {pagemap_current->first_page,
                        pagemap_current->first_page + pagemap_current->pages};
@@ -215,27 +197,74 @@ static bool map_is_outgrown(const struct bh_region *region, struct hull *hull)
     return !hull_holds(&now, region);
 }
 
-static BH_COLD enum bh_status add_locked(const struct bh_region *region, struct hull *hull)
-{
+/* What adding a region comes to, as long as nobody adds another one in between. */
+struct plan {
     struct page_region cut;
+    struct hull hull; /* of the new map; means nothing without one */
+    bool new_map;
+};
+
+static BH_COLD enum bh_status plan_locked(const struct bh_region *region, const struct hull *first,
+                                          struct plan *plan)
+{
     if (page_heap.regions_count == BH_MAX_REGIONS)
         return BH_TOO_MANY_REGIONS;
     if (overlaps_heap(region))
         return BH_OVERLAP;
-    bool new_map = map_is_outgrown(region, hull);
-    size_t reserved = new_map ? map_bytes(hull) : 0;
+    plan->hull = *first;
+    plan->new_map = map_is_outgrown(region, &plan->hull);
+    size_t reserved = plan->new_map ? map_bytes(&plan->hull) : 0;
     if (reserved > region->bytes / MAP_SHARE && reserved > MAP_ALWAYS_BYTES)
         return BH_TOO_FAR;
-    if (!region_cut(region, reserved, &cut))
-        return BH_TOO_SMALL;
-    region_commit(region, &cut, new_map ? hull : NULL);
-    return BH_OK;
+    return region_cut(region, reserved, &plan->cut) ? BH_OK : BH_TOO_SMALL;
 }
 
-static BH_COLD enum bh_status add(const struct bh_region *region, struct hull *hull)
+static bool plan_holds(const struct plan *plan, const struct plan *now)
 {
+    return plan->new_map == now->new_map && plan->hull.first_page == now->hull.first_page &&
+           plan->hull.end_page == now->hull.end_page;
+}
+
+static uintptr_t records_end(const struct page_region *cut)
+{
+    return (uintptr_t)cut->records + cut->pages * sizeof(struct bh_span);
+}
+
+static BH_COLD void commit_locked(const struct bh_region *region, const struct plan *plan)
+{
+    const struct page_region *cut = &plan->cut;
+    if (plan->new_map) {
+        struct pagemap *map = map_build(region_start(region), &plan->hull);
+        map_copy(map, pagemap_current);
+        /* Release: pairs with the dependent loads in pagemap_class() and pagemap_span(). */
+        atomic_store_release(&pagemap_current, map);
+    }
+    meta_feed_locked(records_end(cut), cut->first_page);
+    meta_feed_locked(cut->first_page + (cut->pages << PAGE_SHIFT), region_end(region));
+    page_heap_add_locked(cut, region->zeroed);
+}
+
+/* Metadata is cleared between two looks at the heap, without the lock: there may be a lot of it,
+ * and until the commit the region is nobody's. `first` is the hull of the first regions. */
+static BH_COLD enum bh_status add(const struct bh_region *region, const struct hull *first)
+{
+    struct plan plan;
+    struct plan now;
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
-    enum bh_status status = add_locked(region, hull);
+    enum bh_status status = plan_locked(region, first, &plan);
+    while (status == BH_OK) {
+        spinlock_release(&page_heap.lock, irq);
+        uintptr_t start = region_start(region);
+        if (!region->zeroed)
+            memset((void *)start, 0, records_end(&plan.cut) - start); /* NOLINT: memory */
+        irq = spinlock_acquire(&page_heap.lock);
+        status = plan_locked(region, first, &now);
+        if (status == BH_OK && plan_holds(&plan, &now)) {
+            commit_locked(region, &plan);
+            break;
+        }
+        plan = now;
+    }
     spinlock_release(&page_heap.lock, irq);
     return status;
 }
@@ -253,7 +282,7 @@ static BH_COLD enum bh_status report(enum bh_status status, const char *call,
 
 /* ---- public ---- */
 
-static size_t largest_of(const struct bh_region *regions, size_t count)
+static BH_COLD size_t largest_of(const struct bh_region *regions, size_t count)
 {
     size_t largest = 0;
     for (size_t i = 1; i < count; i++)

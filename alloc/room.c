@@ -5,8 +5,11 @@
 #include "alloc/central.h"
 #include "alloc/walk.h"
 
+/* Pages that a request with interrupts off sweeps at most. */
+#define SWEEP_MASKED_PAGES 16
+
 bool (*walk_collect_hook)(void);
-void (*room_sweep_hook)(void);
+const struct room_collected *room_collected;
 size_t room_collected_bytes;
 static uint64_t failures;
 
@@ -18,14 +21,24 @@ static void room_collect(void)
         hook();
 }
 
-void room_reclaim(void)
+/* Sweeps up to `pages` pages and lets this core's cursors go. */
+static void room_sweep(size_t pages)
 {
+    const struct room_collected *collected = atomic_load_relaxed(&room_collected); /* see there */
+    if (collected)
+        collected->reclaim(pages);
+}
+
+BH_COLD void room_reclaim(void)
+{
+    if (!arch_irq_enabled()) {
+        room_sweep(SWEEP_MASKED_PAGES);
+        return;
+    }
     cache_drain();
     for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++)
         central_drain(i);
-    void (*sweep)(void) = atomic_load_relaxed(&room_sweep_hook); /* as where it is set */
-    if (sweep)
-        sweep();
+    room_sweep(SIZE_MAX);
 }
 
 static void room_ask_port(size_t bytes)
@@ -34,31 +47,43 @@ static void room_ask_port(size_t bytes)
         bh_port_pages_wanted(bytes);
 }
 
-bool room_make(size_t bytes, unsigned attempt)
+enum room_step { ROOM_COLLECT, ROOM_RECLAIM, ROOM_ASK_PORT, ROOM_GIVE_UP };
+
+/* Another try after each step, even one that had nothing to do: a try is cheap here, and other
+ * cores free memory meanwhile. */
+static BH_COLD bool room_take_step(size_t bytes, unsigned step)
 {
-    /* Another try after each step, even one that had nothing to do: a try is cheap here, and other
-     * cores free memory meanwhile. */
-    switch (attempt) {
-    case 0:
+    if (step == ROOM_COLLECT)
         room_collect();
-        return true;
-    case 1:
+    else if (step == ROOM_RECLAIM)
         room_reclaim();
-        return true;
-    case 2:
+    else if (step == ROOM_ASK_PORT)
         room_ask_port(bytes);
-        return true;
-    default:
-        return false;
-    }
+    return step < ROOM_GIVE_UP;
+}
+
+/* What no collection can make room for is a matter for the port alone. */
+static unsigned first_step(size_t bytes, unsigned usual)
+{
+    return bytes > walk_region_bytes() ? ROOM_ASK_PORT : usual;
+}
+
+BH_COLD bool room_make(size_t bytes, unsigned attempt)
+{
+    return room_take_step(bytes, first_step(bytes, ROOM_COLLECT) + attempt);
 }
 
 bool walk_make_room(size_t bytes, unsigned attempt)
 {
-    return room_make(bytes, attempt + 1); /* the collector has collected */
+    return room_take_step(bytes, first_step(bytes, ROOM_RECLAIM) + attempt);
 }
 
-void *room_failed(void)
+void walk_count_failure(void)
+{
+    room_failed();
+}
+
+BH_COLD void *room_failed(void)
 {
     atomic_add_relaxed(&failures, 1); /* a statistic */
     return NULL;

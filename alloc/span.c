@@ -15,14 +15,14 @@ static bool has_mark_bits(const struct bh_span *span)
     return span->kind >= KIND_FIRST_COLLECTED;
 }
 
-static bool alloc_bitmaps(struct bh_span *span)
+static BH_COLD bool alloc_bitmaps(struct bh_span *span)
 {
     span->bits = meta_alloc(bitmap_bytes(span));
     span->mark_bits = has_mark_bits(span) ? meta_alloc(bitmap_bytes(span)) : NULL;
     return span->bits && (span->mark_bits || !has_mark_bits(span));
 }
 
-static void free_bitmaps(struct bh_span *span)
+static BH_COLD void free_bitmaps(struct bh_span *span)
 {
     meta_free(span->bits, bitmap_bytes(span));
     meta_free(span->mark_bits, bitmap_bytes(span));
@@ -30,7 +30,7 @@ static void free_bitmaps(struct bh_span *span)
     span->mark_bits = NULL;
 }
 
-static struct bh_span *span_new(size_t pages, size_t align_pages, enum bh_kind kind)
+static BH_COLD struct bh_span *span_new(size_t pages, size_t align_pages, enum bh_kind kind)
 {
     struct bh_span *span = page_heap_alloc(pages, align_pages);
     if (!span)
@@ -42,12 +42,10 @@ static struct bh_span *span_new(size_t pages, size_t align_pages, enum bh_kind k
     return span;
 }
 
-static struct bh_span *finish_or_undo(struct bh_span *span)
+static BH_COLD struct bh_span *finish_or_undo(struct bh_span *span)
 {
-    if (alloc_bitmaps(span)) {
-        span_set_state(span, SPAN_IN_USE);
+    if (alloc_bitmaps(span))
         return span;
-    }
     free_bitmaps(span);
     page_heap_free(span);
     return NULL;
@@ -87,7 +85,6 @@ struct bh_span *span_new_large(size_t pages, size_t align_pages, enum bh_kind ki
     span->mark_bits = NULL;
     if (kind != KIND_MANUAL)
         return finish_or_undo(span);
-    span_set_state(span, SPAN_IN_USE);
     return span;
 }
 
@@ -110,6 +107,7 @@ size_t span_take(struct bh_span *span, void **objects, size_t want)
     }
     span->next_idx = (uint32_t)idx;
     span->free_objs -= (uint32_t)taken;
+    BH_ASSERT_SLOW(span->free_objs == bitmap_count(span->bits, span->objs));
     return taken;
 }
 
@@ -124,5 +122,6 @@ enum span_crime span_put(struct bh_span *span, uintptr_t object)
     if (idx < span->next_idx)
         span->next_idx = idx;
     span->free_objs++;
+    BH_ASSERT_SLOW(span->free_objs == bitmap_count(span->bits, span->objs));
     return SPAN_OK;
 }

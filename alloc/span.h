@@ -34,6 +34,20 @@ enum span_crime { SPAN_OK, SPAN_INTERIOR, SPAN_TWICE };
 /* Puts a manual object of this span back. The central's lock is held. */
 enum span_crime span_put(struct bh_span *span, uintptr_t object);
 
+/* Whether a run's head is that of a span, and not of free or private pages. */
+static inline bool span_is_span(const struct bh_span *run)
+{
+    return run->state == SPAN_IN_USE || run->state == SPAN_LISTED || run->state == SPAN_CACHED;
+}
+
+/* What the page map says of its pages. */
+static inline uint8_t span_class_byte(const struct bh_span *span)
+{
+    if (span->kind != KIND_MANUAL)
+        return PAGE_COLLECTED;
+    return span->size_class ? span->size_class : PAGE_MANUAL_LARGE;
+}
+
 /* The number of the object that `address`, in the span's pages, lies in; >= objs in the tail. */
 static inline uint32_t span_idx(const struct bh_span *span, uintptr_t address)
 {

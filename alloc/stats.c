@@ -13,7 +13,7 @@
 #include "alloc/walk.h"
 
 /* Objects in one core's bin, looked at from another core while it may change. */
-static size_t bin_look(unsigned core, unsigned size_class)
+static BH_COLD size_t bin_look(unsigned core, unsigned size_class)
 {
     /* Acquire: pairs with cache_own(); a cache is filled in before it is shown. */
     const struct core_cache *cache = atomic_load_acquire(&core_caches[core]);
@@ -66,14 +66,14 @@ BH_COLD void bh_get_stats(struct bh_stats *stats)
     stats->failures = room_failures();
 }
 
-void bh_reset_peak(void)
+BH_COLD void bh_reset_peak(void)
 {
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
     page_heap.peak_pages = page_heap_used_pages_locked();
     spinlock_release(&page_heap.lock, irq);
 }
 
-size_t bh_release_pages(void)
+BH_COLD size_t bh_release_pages(void)
 {
     room_reclaim();
     return page_heap_release();

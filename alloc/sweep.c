@@ -80,7 +80,8 @@ struct bh_span *sweep_one(struct collected_central *central)
         span->next_idx = 0;
         span->flags &= (uint8_t)~RUN_ZEROED;
         span_set_state(span, SPAN_IN_USE);
-        /* Relaxed: the count says when to stop looking; the lists are what is true. */
+        /* Relaxed, both: the counts say where and when to stop looking; the lists are true. */
+        atomic_store_relaxed(&central->unswept_count, central->unswept_count - 1);
         atomic_sub_relaxed(&sweep_left, 1);
     }
     spinlock_release(&central->lock, irq);
@@ -115,6 +116,8 @@ bool walk_is_unswept(void)
 /* Sweeps one span of the class; returns its pages, 0 when there was none. */
 static size_t sweep_step(struct collected_central *central)
 {
+    if (atomic_load_relaxed(&central->unswept_count) == 0) /* as in sweep_one() */
+        return 0;
     uintptr_t irq = arch_irq_save(); /* a stop finds every span in a list or a cursor */
     struct bh_span *span = sweep_one(central);
     size_t pages = span ? span->pages : 0;
@@ -142,12 +145,17 @@ void walk_sweep_all(void)
     walk_sweep(SIZE_MAX);
 }
 
-/* ---- the ends of a cycle, all cores stopped ---- */
+/* ---- cursors ---- */
 
+/* Atomic against collected_free() of other objects, when not all cores are stopped. Release: the
+ * next core to reserve an object comes after this one's clearing of it; pairs with bits_reserve().
+ */
 static void bits_unreserve(struct bh_span *span, const struct cursor *cursor)
 {
-    for (uintptr_t at = cursor->next; at != cursor->end; at += span->object_bytes)
-        bitmap_clear(span->bits, span_idx(span, at));
+    for (uintptr_t at = cursor->next; at != cursor->end; at += span->object_bytes) {
+        uint32_t idx = span_idx(span, at);
+        atomic_and_release(&span->bits[idx / 64], ~((uint64_t)1 << (idx % 64)));
+    }
 }
 
 static void cursor_empty(struct cursor *cursor)
@@ -170,18 +178,32 @@ static void core_empty(struct collected_cache *cache)
     cache->tiny_end = 0;
 }
 
+void collected_reclaim(size_t pages)
+{
+    uintptr_t irq = arch_irq_save();
+    if (collected_cache_exists(bh_port_core()))
+        core_empty(collected_caches[bh_port_core()]);
+    arch_irq_restore(irq);
+    walk_sweep(pages);
+}
+
+/* ---- the ends of a cycle, all cores stopped ---- */
+
 void walk_cycle_begin(void)
 {
     for (unsigned core = 0; core < bh_port_core_count(); core++)
         if (collected_cache_exists(core))
             core_empty(collected_caches[core]);
+    if (BH_DEBUG >= 3)
+        bh_heap_verify();
 }
 
 static void unsweep(struct collected_central *central)
 {
     list_splice(&central->unswept, &central->partial);
     list_splice(&central->unswept, &central->full);
-    atomic_add_relaxed(&sweep_left, central->span_count); /* as in sweep_one() */
+    atomic_store_relaxed(&central->unswept_count, central->span_count); /* as in sweep_one() */
+    atomic_add_relaxed(&sweep_left, central->span_count);
 }
 
 void walk_cycle_end(size_t live_bytes)
@@ -191,18 +213,8 @@ void walk_cycle_end(size_t live_bytes)
     each_central(unsweep);
     sweep_cycle++;
     collected_count_set(live_bytes);
-}
-
-static void drop_marks(struct bh_span *span, void *arg)
-{
-    (void)arg;
-    if (span->kind >= KIND_FIRST_COLLECTED)
-        memset(span->mark_bits, 0, bitmap_words(span->objs) * sizeof(uint64_t));
-}
-
-void walk_cycle_abandon(void)
-{
-    walk_each_span(drop_marks, NULL);
+    if (BH_DEBUG >= 3)
+        bh_heap_verify();
 }
 
 void collected_reserved(const struct bh_span *span, uint32_t *from, uint32_t *to)

@@ -44,7 +44,7 @@ enum span_state {
 
 enum run_flags {
     RUN_ZEROED = 1,   /* every byte of the run is known to be zero */
-    RUN_RELEASED = 2, /* free, and handed to bh_port_pages_released() as a whole */
+    RUN_RELEASED = 2, /* free, and some of its pages may have the class byte PAGE_RELEASED */
 };
 
 /*
@@ -54,7 +54,7 @@ enum run_flags {
  *              objs - free_objs == handed out + in core caches + in the transfer cache
  *   collected: a set bit in `bits` is an allocated object; free_objs == bits clear, exact while
  *              the span is swept and in a list
- * Constant from span_publish() until the span is freed: base, pages (but for a large object
+ * Constant from page_heap_publish() until the span is freed: base, pages (but for a large object
  * that is resized), kind, size_class, objs, object_bytes, reciprocal, where the bitmaps are.
  */
 struct bh_span {
@@ -101,10 +101,11 @@ static inline bool span_is_free_run(const struct bh_span *span)
 enum page_class {
     PAGE_FREE = 0, /* not ours, metadata, or in a free run */
     /* 1 .. SIZE_CLASS_COUNT - 1: a manual span of that class */
+    PAGE_RELEASED = 126, /* in a free run, and handed to bh_port_pages_released() */
     PAGE_MANUAL_LARGE = 127,
     PAGE_COLLECTED = 128, /* any collected span */
 };
-BH_STATIC_ASSERT(SIZE_CLASS_COUNT <= PAGE_MANUAL_LARGE, "a class byte has room for every class");
+BH_STATIC_ASSERT(SIZE_CLASS_COUNT <= PAGE_RELEASED, "a class byte has room for every class");
 
 /*
  * The page map: two parallel arrays over [first_page, first_page + pages), the hull of all

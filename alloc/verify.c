@@ -8,12 +8,13 @@
  *    their span's bit meanwhile, so that one that is there twice is found without any memory.
  * 4. The sums must agree with the counters.
  *
- * Takes no lock: the other cores must not allocate. Allocates nothing.
+ * Collected spans: verify_collected.c. Takes no lock: the other cores must not allocate. Allocates
+ * nothing.
  */
 #include "alloc/cache.h"
 #include "alloc/central.h"
-#include "alloc/collected.h"
 #include "alloc/page_heap.h"
+#include "alloc/room.h"
 #include "alloc/run_tree.h"
 #include "alloc/span.h"
 
@@ -21,6 +22,7 @@
 struct sums {
     size_t free_pages;
     size_t free_runs;
+    size_t released_pages;
     size_t out_objs[SIZE_CLASS_COUNT];
 };
 
@@ -30,22 +32,16 @@ struct sums {
 
 /* ---- spans ---- */
 
-static BH_COLD unsigned class_byte_of(const struct bh_span *run)
+static BH_COLD void check_map(const struct bh_span *run, struct sums *sums)
 {
-    bool span = run->state == SPAN_IN_USE || run->state == SPAN_LISTED || run->state == SPAN_CACHED;
-    if (!span)
-        return PAGE_FREE;
-    if (run->kind != KIND_MANUAL)
-        return PAGE_COLLECTED;
-    return run->size_class ? run->size_class : PAGE_MANUAL_LARGE;
-}
-
-static BH_COLD void check_map(const struct bh_span *run)
-{
-    unsigned expected = class_byte_of(run);
+    unsigned expected = span_is_span(run) ? span_class_byte(run) : PAGE_FREE;
     for (size_t i = 0; i < run->pages; i++) {
         uintptr_t page = run->base + (i << PAGE_SHIFT);
-        CHECK_SPAN(run, pagemap_class(page) == expected, "[ALLOC-3] wrong class byte");
+        unsigned found = pagemap_class(page);
+        bool released =
+            found == PAGE_RELEASED && run->state == SPAN_FREE && run->flags & RUN_RELEASED;
+        sums->released_pages += released;
+        CHECK_SPAN(run, found == expected || released, "[ALLOC-3] wrong class byte");
         CHECK_SPAN(run, expected == PAGE_FREE || pagemap_span(page) == run,
                    "[ALLOC-3] wrong span in the page map");
     }
@@ -69,18 +65,8 @@ static BH_COLD void check_manual(const struct bh_span *span, struct sums *sums)
     size_t free_objs = bitmap_count(span->bits, span->objs);
     CHECK_SPAN(span, free_objs == span->free_objs, "[ALLOC-5] free_objs is not the bits set");
     CHECK_SPAN(span, (span->state == SPAN_LISTED) == (free_objs > 0),
-               "[ALLOC-5] in a list without free objects, or the other way round");
+               "[ALLOC-5] listed, but full, or not listed");
     sums->out_objs[span->size_class] += span->objs - free_objs;
-}
-
-static BH_COLD void check_collected(const struct bh_span *span)
-{
-    size_t allocated = bitmap_count(span->bits, span->objs);
-    if (span->state == SPAN_LISTED && !span_is_unswept(span))
-        CHECK_SPAN(span, allocated + span->free_objs == span->objs,
-                   "[ALLOC-8] free_objs is not the bits clear");
-    CHECK_SPAN(span, bitmap_count(span->bits, bitmap_words(span->objs) * 64) == allocated,
-               "[ALLOC-8] bits past the last object");
 }
 
 static BH_COLD void check_span(const struct bh_span *span, struct sums *sums)
@@ -88,8 +74,6 @@ static BH_COLD void check_span(const struct bh_span *span, struct sums *sums)
     check_geometry(span);
     if (span->kind == KIND_MANUAL)
         check_manual(span, sums);
-    else
-        check_collected(span);
 }
 
 /* ---- regions ---- */
@@ -111,7 +95,7 @@ static BH_COLD void check_region(const struct page_region *region, struct sums *
                      run->pages <= (size_t)(end - run),
                  "[ALLOC-1] runs do not tile the region 0x%zx: page 0x%zx", (size_t)region->base,
                  (size_t)base);
-        check_map(run);
+        check_map(run, sums);
         if (run->state == SPAN_FREE)
             check_free(run, after_free, sums);
         else if (run->state != SPAN_PRIVATE)
@@ -129,7 +113,7 @@ static BH_COLD void check_tree(const struct sums *sums)
     for (struct bh_span *run; (run = run_tree_after(page_heap.free_runs, pages, base)); runs++) {
         pages = run->pages;
         base = run->base;
-        BH_CHECK(run->state == SPAN_FREE, "[ALLOC-2] the tree has a run that is not free: 0x%zx",
+        BH_CHECK(run->state == SPAN_FREE, "[ALLOC-2] run in the tree is not free: 0x%zx",
                  (size_t)base);
     }
     BH_CHECK(runs == sums->free_runs, "[ALLOC-2] %zu free runs, but %zu in the tree",
@@ -137,6 +121,9 @@ static BH_COLD void check_tree(const struct sums *sums)
     BH_CHECK(sums->free_pages == page_heap.free_pages,
              "[ALLOC-2] %zu pages in free runs, but %zu counted", sums->free_pages,
              page_heap.free_pages);
+    BH_CHECK(sums->released_pages == page_heap.released_pages,
+             "[ALLOC-2] %zu pages are released, but %zu counted", sums->released_pages,
+             page_heap.released_pages);
 }
 
 /* ---- bins and transfer caches ---- */
@@ -149,10 +136,9 @@ static BH_COLD void borrow(void *object, unsigned size_class)
              "[ALLOC-6] cached object %p is of class %u, not %u", object, pagemap_class(address),
              size_class);
     struct bh_span *span = pagemap_span(address);
-    BH_CHECK(span_is_object(span, address), "[ALLOC-6] cached pointer %p is inside an object",
-             object);
+    BH_CHECK(span_is_object(span, address), "[ALLOC-6] cached pointer %p is no object", object);
     BH_CHECK(!bitmap_test(span->bits, span_idx(span, address)),
-             "[ALLOC-6] object %p is free twice: cached, and in its span or another cache", object);
+             "[ALLOC-6] object %p is free in two places", object);
     bitmap_set(span->bits, span_idx(span, address));
 }
 
@@ -198,6 +184,9 @@ BH_COLD void bh_heap_verify(void)
     for (size_t i = 0; i < page_heap.regions_count; i++)
         check_region(&page_heap.regions[i], &sums);
     check_tree(&sums);
+    const struct room_collected *collected = atomic_load_relaxed(&room_collected); /* see there */
+    if (collected)
+        collected->verify();
     for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++)
         check_class(i, &sums);
 }

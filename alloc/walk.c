@@ -6,11 +6,6 @@
 #include "alloc/room.h"
 #include "alloc/span.h"
 
-static bool is_span(const struct bh_span *run)
-{
-    return run->state == SPAN_IN_USE || run->state == SPAN_LISTED || run->state == SPAN_CACHED;
-}
-
 void walk_each_span(void (*visit)(struct bh_span *span, void *arg), void *arg)
 {
     for (size_t r = 0; r < page_heap.regions_count; r++) {
@@ -18,7 +13,7 @@ void walk_each_span(void (*visit)(struct bh_span *span, void *arg), void *arg)
         struct bh_span *end = run + page_heap.regions[r].pages;
         while (run < end) {
             uint32_t pages = run->pages; /* the visitor may free the span */
-            if (is_span(run))
+            if (span_is_span(run))
                 visit(run, arg);
             run += pages;
         }
@@ -63,13 +58,10 @@ void *walk_pages_alloc(size_t bytes)
 /* The record of a page that is not in the page map: by its region. */
 static struct bh_span *record_of(uintptr_t address)
 {
-    for (size_t r = 0; r < page_heap.regions_count; r++) {
-        const struct page_region *region = &page_heap.regions[r];
-        uintptr_t offset = address - region->first_page;
-        if (offset < region->pages << PAGE_SHIFT)
-            return &region->records[offset >> PAGE_SHIFT];
-    }
-    return NULL;
+    const struct page_region *region = page_heap_region_of(address);
+    if (!region || address - region->first_page >= region->pages << PAGE_SHIFT)
+        return NULL;
+    return &region->records[(address - region->first_page) >> PAGE_SHIFT];
 }
 
 void walk_pages_free(void *pages)

@@ -35,7 +35,8 @@ static inline bool walk_find(uintptr_t word, struct walk_object *found)
 {
     const struct pagemap *map = pagemap_current;
     uintptr_t page = (word >> PAGE_SHIFT) - map->first_page;
-    /* Acquire: pairs with span_publish(), which writes the record and span_of before the class. */
+    /* Acquire: pairs with page_heap_publish(), which writes the record and span_of before the
+     * class. */
     if (page >= map->pages || atomic_load_acquire(&map->class_of[page]) != PAGE_COLLECTED)
         return false;
     struct bh_span *span = map->span_of[page];
@@ -92,9 +93,6 @@ void walk_cycle_begin(void);
  */
 void walk_cycle_end(size_t live_bytes);
 
-/* All cores stopped: drops the marks of an abandoned mark; nothing is freed. */
-void walk_cycle_abandon(void);
-
 /*
  * Sweeps spans until `pages` pages were looked at; false when none are left unswept. Any
  * context; several cores may sweep at once. A span with nothing left goes back to the page heap.
@@ -117,13 +115,16 @@ void walk_each_object(void (*visit)(const struct walk_object *object, void *arg)
 /* The same for spans of any kind (state other than free). */
 void walk_each_span(void (*visit)(struct bh_span *span, void *arg), void *arg);
 
+/* A collected request is answered with NULL: for the statistics. */
+void walk_count_failure(void);
+
 /* Memory for the collector itself (mark stack, tables): whole pages, not zeroed, NULL when out. */
 void *walk_pages_alloc(size_t bytes);
 void walk_pages_free(void *pages);
 
 /*
- * Where an address is, in words: "0x1234 is byte 4 of object 3 (0x1230, 64 bytes, allocated) of the
- * scan span 0x1000, 1 page, class 5". Returns the length as print_format() does.
+ * Where an address is, in words: "byte 4 of object 3 (0x1230, 64 bytes) of the scan span
+ * 0x1000, class 5". Returns the length as print_format() does.
  */
 size_t walk_describe(uintptr_t address, char *buffer, size_t bytes);
 

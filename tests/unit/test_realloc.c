@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* bh_realloc(): where it stays, where it moves, and that the contents come along. */
+#include "alloc/page_heap.h"
 #include "alloc/redzone.h"
 #include "alloc/types.h"
 #include "tests/unit/heap_test.h"
@@ -167,5 +168,31 @@ TEST(realloc_at_random)
     }
     bh_heap_verify();
     heap_test_free_all(slots, 40);
+    bh_heap_verify();
+}
+
+static bool refuse_all(size_t pages)
+{
+    (void)pages;
+    return true;
+}
+
+/* Making an object smaller cannot fail: without memory for a move it stays where it is. */
+TEST(realloc_shrinks_without_memory)
+{
+    harness_heap();
+    unsigned char *large = bh_malloc(100000);
+    unsigned char *small = bh_malloc(30000);
+    REQUIRE(large && small);
+    large[4999] = 1;
+    small[99] = 2;
+    page_heap_fault_hook = refuse_all;
+    large = bh_realloc(large, 5000);
+    small = bh_realloc(small, 100);
+    page_heap_fault_hook = NULL;
+    REQUIRE(large && small);
+    EXPECT(large[4999] == 1 && small[99] == 2);
+    bh_free(large);
+    bh_free(small);
     bh_heap_verify();
 }
