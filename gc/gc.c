@@ -29,7 +29,9 @@
 /* The last resorts. Each is worth another try; NULL when none is left. */
 static void *gc_alloc_when_out(enum bh_kind kind, size_t bytes)
 {
-    void *object = collect_for_memory() ? collected_alloc_slow(kind, bytes) : NULL;
+    /* A request that no collection can serve does not stop the world. */
+    bool can_help = bytes <= walk_region_bytes() && collect_for_memory();
+    void *object = can_help ? collected_alloc_slow(kind, bytes) : NULL;
     for (unsigned attempt = 0; object == NULL && walk_make_room(bytes, attempt); attempt++)
         object = collected_alloc_slow(kind, bytes);
     return object;
@@ -43,7 +45,7 @@ static void gc_keep_pace(void)
         collect_run(COLLECT_GROWTH);
 }
 
-static __attribute__((noinline)) void *gc_alloc_slow(enum bh_kind kind, size_t bytes)
+static void *gc_alloc_try(enum bh_kind kind, size_t bytes)
 {
     if (bytes > PTRDIFF_MAX)
         return NULL;
@@ -54,6 +56,14 @@ static __attribute__((noinline)) void *gc_alloc_slow(enum bh_kind kind, size_t b
     gc_keep_pace();
     void *object = collected_alloc_slow(kind, bytes);
     return BH_LIKELY(object != NULL) ? object : gc_alloc_when_out(kind, bytes);
+}
+
+static __attribute__((noinline)) void *gc_alloc_slow(enum bh_kind kind, size_t bytes)
+{
+    void *object = gc_alloc_try(kind, bytes);
+    if (BH_UNLIKELY(object == NULL))
+        walk_count_failure();
+    return object;
 }
 
 /* Parked is checked in debug builds only: a load more on the way that all allocations go. */

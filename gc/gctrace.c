@@ -106,11 +106,19 @@ static size_t gctrace_sizes(const struct collect_cycle *cycle, char *line, size_
         cycle->reason == COLLECT_FORCED ? " (forced)" : "");
 }
 
+/* What is really in the line when a part was cut: absurd figures of a broken clock make it long. */
+static size_t gctrace_fit(size_t length, size_t bytes)
+{
+    return length < bytes ? length : bytes - 1;
+}
+
 size_t gctrace_format(const struct collect_cycle *cycle, char *line, size_t bytes)
 {
-    size_t length = gctrace_head(cycle, line, bytes);
+    size_t length = gctrace_fit(gctrace_head(cycle, line, bytes), bytes);
     length += gctrace_times(cycle, line + length, bytes - length);
-    return length + gctrace_sizes(cycle, line + length, bytes - length);
+    length = gctrace_fit(length, bytes);
+    length += gctrace_sizes(cycle, line + length, bytes - length);
+    return gctrace_fit(length, bytes);
 }
 
 void gctrace_cycle(const struct collect_cycle *cycle)

@@ -54,6 +54,7 @@
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/bits.h"
 #include "kernel-lib/check.h"
+#include "kernel-lib/percore.h"
 #include <bareheap/gc.h>
 
 #define STOP_PARKED UINT64_MAX
@@ -88,7 +89,7 @@ struct stop_core {
     uintptr_t registers[STOP_PARK_WORDS];
 } __attribute__((aligned(2 * ARCH_CACHE_LINE)));
 
-static struct stop_core stop_cores[BH_MAX_CORES];
+static PER_CORE(struct stop_core, stop_cores);
 static uint64_t stop_number __attribute__((aligned(2 * ARCH_CACHE_LINE)));
 static uint64_t stop_patience_ns __attribute__((aligned(2 * ARCH_CACHE_LINE))) = BH_STOP_TIMEOUT_NS;
 
@@ -131,7 +132,7 @@ void stop_each_range(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), void 
  * does when it is parked, and as the initiator). Interrupts off. */
 static void stop_stand_still(uintptr_t sp, uintptr_t interrupted_sp)
 {
-    struct stop_core *me = &stop_cores[bh_port_core()];
+    struct stop_core *me = &per_core_here(stop_cores);
     for (;;) {
         /* Acquire: pairs with stop_release(), for a core that leaves without having waited. */
         uint64_t number = atomic_load_acquire(&stop_number);
@@ -276,7 +277,7 @@ void stop_set_timeout_ns(uint64_t ns)
 bool stop_is_parked(void)
 {
     uintptr_t irq = arch_irq_save();
-    bool parked = stop_cores[bh_port_core()].still_for == STOP_PARKED;
+    bool parked = per_core_here(stop_cores).still_for == STOP_PARKED;
     arch_irq_restore(irq);
     return parked;
 }
@@ -297,7 +298,7 @@ static void stop_keep_registers(struct stop_core *me, uintptr_t sp, uintptr_t fr
 
 static void stop_park(void *arg, uintptr_t sp)
 {
-    struct stop_core *me = &stop_cores[bh_port_core()];
+    struct stop_core *me = &per_core_here(stop_cores);
     BH_CHECK(me->still_for != STOP_PARKED, "bh_gc_park() on core %u, which is parked",
              bh_port_core());
     stop_keep_registers(me, sp, (uintptr_t)arg);
@@ -323,7 +324,7 @@ __attribute__((noinline)) void bh_gc_park(void)
 void bh_gc_unpark(void)
 {
     uintptr_t irq = arch_irq_save();
-    struct stop_core *me = &stop_cores[bh_port_core()];
+    struct stop_core *me = &per_core_here(stop_cores);
     BH_CHECK(me->still_for == STOP_PARKED, "bh_gc_unpark() on core %u, which is not parked",
              bh_port_core());
     for (;;) {
