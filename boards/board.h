@@ -4,7 +4,7 @@
  * board implements this and port.h. (The library itself knows only port.h.)
  *
  * Life of an image: the board boots core 0 on a guarded stack, brings up the other cores, which
- * wait in board_run_on() for work with interrupts on, registers .data and .bss with
+ * wait with interrupts on for the jobs of board_start(), registers .data and .bss with
  * bh_gc_add_root(), and calls board_main() on core 0. bh_init() is left to the image.
  */
 #ifndef BOARDS_BOARD_H
@@ -31,6 +31,10 @@ const struct bh_region *board_ram(size_t *count);
 
 /* The image's command line (QEMU's -append; on the host the arguments joined by blanks). */
 const char *board_command_line(void);
+
+/* The file that was loaded beside the image (QEMU's -initrd), in RAM of its own that is in no
+ * region of board_ram(). NULL and 0 bytes without one, and always on the host. */
+const void *board_initrd(size_t *bytes);
 
 /*
  * Runs fn(arg) on core `core` (which may be this one: then at once) and returns without waiting.

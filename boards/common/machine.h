@@ -9,6 +9,8 @@
  *   ram.c         board_ram, the list of free RAM                   the board while it boots
  *   jobs.c        board_start, board_wait, jobs_idle                secondaries end in jobs_idle()
  *   start.c       start_main, bh_port_panic, the command line       core 0 ends in start_main()
+ *   report.c      lines of an exception's report                    the board's own report
+ *   symbols.c     bh_symbol_name, from the image's symbol table     reports and backtraces
  */
 #ifndef BOARDS_COMMON_MACHINE_H
 #define BOARDS_COMMON_MACHINE_H

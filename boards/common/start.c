@@ -5,14 +5,14 @@
  * An image ends by board_main() returning, by board_exit(), by bh_panic() (which ends in
  * bh_port_panic() here) or by an exception (which logs its report and ends there as well).
  * Where several cores come to an end at once, the first to claim the console decides; the others
- * stay asleep until the machine is gone.
+ * stay where they are, deaf to interrupts, until the machine is gone.
  */
 #include "boards/common/start.h"
 
+#include "arch/arch.h"
 #include "boards/board.h"
 #include "boards/common/console.h"
 #include "boards/common/image.h"
-#include "boards/common/machine.h"
 #include "kernel-lib/check.h"
 #include "kernel-lib/print.h"
 #include <bareheap/gc.h>
@@ -22,6 +22,8 @@
 bool bh_gc_add_root(const void *lo, const void *hi) __attribute__((weak));
 
 static char command_line[START_COMMAND_LINE_BYTES];
+static const void *initrd;
+static size_t initrd_bytes;
 
 /* What the core that claimed the console is busy with; only that core reads or writes them. */
 static bool reporting;
@@ -47,6 +49,18 @@ const char *board_command_line(void)
     return command_line;
 }
 
+void start_set_initrd(uintptr_t lo, uintptr_t hi)
+{
+    initrd = (const void *)lo;
+    initrd_bytes = hi - lo;
+}
+
+const void *board_initrd(size_t *bytes)
+{
+    *bytes = initrd_bytes;
+    return initrd;
+}
+
 _Noreturn void start_main(void)
 {
     if (bh_gc_add_root)
@@ -56,18 +70,18 @@ _Noreturn void start_main(void)
     board_exit(board_main());
 }
 
-/* Another core is ending the machine: wait for it. */
-static _Noreturn void stay_asleep(void)
+/* Another core is ending the machine: wait for it. Interrupts are off and stay off: a core that has
+ * failed runs no handler any more, so no machine_sleep() here, which takes them. */
+static _Noreturn void stay(void)
 {
-    board_irq_off();
     for (;;)
-        machine_sleep();
+        arch_pause();
 }
 
 void start_report_exception(const char *what)
 {
     if (!console_claim())
-        stay_asleep();
+        stay();
     if (reporting) {
         print_log("board: a second exception (%s) inside the report of the first\n", what);
         board_exit(1);
@@ -81,7 +95,7 @@ _Noreturn void bh_port_panic(const char *message)
 {
     board_irq_off();
     if (!console_claim())
-        stay_asleep();
+        stay();
     if (!panicking) {
         panicking = true;
         board_on_panic(message);

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last steps of core 0's boot, and the end of an image: command line, roots, board_main(),
- * panic and the first line of an exception report.
+ * The last steps of core 0's boot, and the end of an image: command line, initrd, roots,
+ * board_main(), panic and the first line of an exception report.
  */
 #ifndef BOARDS_COMMON_START_H
 #define BOARDS_COMMON_START_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
 /* Copies the command line for board_command_line(), cut at START_COMMAND_LINE_BYTES - 1. NULL is
  * the empty one. Before start_main(). */
 #define START_COMMAND_LINE_BYTES 2048
 void start_set_command_line(const char *text);
+
+/* What board_initrd() returns from now on: [lo, hi), which is mapped and in no range of free RAM.
+ */
+void start_set_initrd(uintptr_t lo, uintptr_t hi);
 
 /*
  * Registers .data and .bss as roots where the collector is linked, turns interrupts on, calls

@@ -17,6 +17,12 @@ unsigned board_cores(void)
     return host_cores_count();
 }
 
+const void *board_initrd(size_t *bytes)
+{
+    *bytes = 0;
+    return NULL;
+}
+
 /* There may be more threads than processors: who waits lets the others run. */
 void board_yield(void)
 {

@@ -42,6 +42,8 @@ static void find_hardware(uintptr_t tree)
     uart_init(hardware.uart);
     firmware_init(hardware.psci);
     start_set_command_line(hardware.command_line);
+    if (hardware.initrd.hi != 0)
+        start_set_initrd(hardware.initrd.lo, hardware.initrd.hi);
     hardware.command_line = NULL; /* the tree's memory is about to become free RAM */
 }
 
@@ -53,6 +55,7 @@ static void list_free_ram(void)
     for (unsigned i = 0; i < hardware.reserved_count; i++)
         ram_reserve(hardware.reserved[i].lo, hardware.reserved[i].hi);
     ram_reserve((uintptr_t)__image_start, (uintptr_t)__image_end);
+    ram_reserve(hardware.initrd.lo, hardware.initrd.hi);
 }
 
 static void map_ram(void)

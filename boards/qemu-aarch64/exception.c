@@ -4,14 +4,15 @@
  *
  * 1. vectors.S has filled a struct exception_frame on this core's exception stack.
  * 2. The first line names the exception and the core and has no address in it, so that tests can
- *    expect it. A data abort in the guard below this core's main stack is called what it is:
- *    a stack overflow.
+ *    expect it. A data abort in the guard under this core's main stack is called what it is:
+ *    a stack overflow. In any other guard a pointer has gone astray: that stays a data abort.
  * 3. Nothing is allocated, and no lock of the library is taken.
  *
  * One exception is no error: the semihosting instruction where semihosting is off (firmware.c).
  * Not here: who may report when several cores fault (boards/common/start.c).
  */
 #include "boards/qemu-aarch64/exception.h"
+#include "boards/common/report.h"
 #include "boards/common/start.h"
 #include "boards/qemu-aarch64/cores.h"
 #include "boards/qemu-aarch64/firmware.h"
@@ -85,9 +86,6 @@ static const char *const walk_faults[] = {
     "the page does not permit it",
 };
 
-/* What lies in the first pages, which are never mapped. */
-#define NULL_BYTES 4096u
-
 static bool is_fetch_abort(uint64_t esr)
 {
     unsigned class = ESR_CLASS(esr);
@@ -100,10 +98,12 @@ static bool is_abort(uint64_t esr)
     return class == CLASS_DATA || class == CLASS_DATA_LOWER || is_fetch_abort(esr);
 }
 
+/* In a guard of this core's, and the one under the main stack, not the one above it. */
 static bool is_stack_overflow(const struct exception_frame *frame)
 {
-    return ESR_CLASS(frame->esr) == CLASS_DATA &&
-           cores_guard_owner(frame->far) == (int)bh_port_core();
+    unsigned core = bh_port_core();
+    return ESR_CLASS(frame->esr) == CLASS_DATA && cores_guard_owner(frame->far) == (int)core &&
+           frame->far < cores_main_stack_top(core);
 }
 
 static const char *exception_name(const struct exception_frame *frame, enum exception_kind kind)
@@ -120,14 +120,14 @@ static const char *fault_cause(uint64_t esr, uint64_t address)
 {
     unsigned fault = ESR_FAULT(esr);
     if (cores_guard_owner(address) >= 0)
-        return "the guard under a stack";
+        return "the guard of a stack";
     if (fault == 0x21)
         return "the address is not aligned";
     if (fault >= 0x10 && fault <= 0x17)
         return "the bus or device refused (external abort)";
     if (fault >= 0x10)
         return "see the fault status in esr";
-    if (fault >> 2 == 1 && address < NULL_BYTES)
+    if (fault >> 2 == 1 && address < REPORT_NULL_BYTES)
         return "a null pointer, or a small offset from one";
     return walk_faults[fault >> 2];
 }
@@ -139,22 +139,6 @@ static void report_abort(const struct exception_frame *frame)
         access = "jump to";
     print_log("  %s 0x%llx: %s\n", access, (unsigned long long)frame->far,
               fault_cause(frame->esr, frame->far));
-}
-
-static void report_code_address(const char *what, uint64_t address)
-{
-    size_t offset = 0;
-    const char *name = bh_symbol_name(address, &offset);
-    if (name)
-        print_log("  %s 0x%llx in %s+0x%zx\n", what, (unsigned long long)address, name, offset);
-    else
-        print_log("  %s 0x%llx\n", what, (unsigned long long)address);
-}
-
-static void report_register(unsigned i, const char *name, uint64_t value)
-{
-    print_log("%s%-4s 0x%016llx%s", i % 4 == 0 ? "  " : " ", name, (unsigned long long)value,
-              i % 4 == 3 ? "\n" : "");
 }
 
 static void report_registers(const struct exception_frame *frame)
@@ -171,15 +155,13 @@ static void report_registers(const struct exception_frame *frame)
     report_register(35, "far", frame->far);
 }
 
-/* A frame pointer that is not on the main stack would only fault again. */
-static void report_callers(const struct exception_frame *frame)
+static void report_place(const struct exception_frame *frame)
 {
-    uintptr_t top = cores_main_stack_top(bh_port_core());
-    uintptr_t fp = frame->x[29];
-    if (fp % 8 != 0 || fp < top - STACK_MAIN_BYTES || fp > top - 16)
-        print_log("  no call chain: x29 does not point into this core's stack\n");
-    else
-        backtrace_log(fp, top);
+    uintptr_t main_top = cores_main_stack_top(bh_port_core());
+    report_code_address("at", frame->pc);
+    report_code_address("x30 is", frame->x[30]);
+    report_registers(frame);
+    report_callers(frame->x[29], main_top - STACK_MAIN_BYTES, main_top);
 }
 
 _Noreturn void exception_report(const struct exception_frame *frame, enum exception_kind kind)
@@ -190,9 +172,6 @@ _Noreturn void exception_report(const struct exception_frame *frame, enum except
     start_report_exception(name);
     if (kind == EXCEPTION_SYNCHRONOUS && is_abort(frame->esr))
         report_abort(frame);
-    report_code_address("at", frame->pc);
-    report_code_address("x30 is", frame->x[30]);
-    report_registers(frame);
-    report_callers(frame);
+    report_place(frame);
     bh_port_panic(name);
 }

@@ -11,6 +11,8 @@
  */
 #include "boards/qemu-aarch64/fdt.h"
 
+#include "kernel-lib/string.h"
+
 #define FDT_MAGIC        0xd00dfeedu
 #define FDT_HEADER_BYTES 40u
 
@@ -41,15 +43,6 @@ struct fdt_prop {
     const char *name;
     struct fdt_value value;
 };
-
-static bool same(const char *a, const char *b)
-{
-    while (*a && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
 
 static bool fail(struct fdt *fdt, const char *error, uint32_t at)
 {
@@ -173,9 +166,9 @@ static bool read_properties(struct fdt *fdt, struct fdt_node *node, uint32_t *at
     while (token_at(fdt, at) == TOKEN_PROP) {
         if (!read_property(fdt, at, &prop))
             return false;
-        if (same(prop.name, "#address-cells"))
+        if (string_equal(prop.name, "#address-cells"))
             node->address_cells = fdt_value_word(prop.value, 0);
-        if (same(prop.name, "#size-cells"))
+        if (string_equal(prop.name, "#size-cells"))
             node->size_cells = fdt_value_word(prop.value, 0);
     }
     return true;
@@ -240,7 +233,7 @@ struct fdt_value fdt_property(const struct fdt *fdt, const struct fdt_node *node
     struct fdt_prop prop;
     uint32_t at = node->properties;
     while (token_at(&copy, &at) == TOKEN_PROP && read_property(&copy, &at, &prop)) {
-        if (same(prop.name, name))
+        if (string_equal(prop.name, name))
             return prop.value;
     }
     return (struct fdt_value){NULL, 0};
@@ -252,7 +245,7 @@ bool fdt_value_has(struct fdt_value value, const char *text)
     for (uint32_t i = 0; i < value.bytes; i++) {
         if (value.data[i] != 0)
             continue;
-        if (same((const char *)value.data + start, text))
+        if (string_equal((const char *)value.data + start, text))
             return true;
         start = i + 1;
     }

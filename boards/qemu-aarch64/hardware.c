@@ -123,12 +123,30 @@ static void read_timer(const struct fdt *fdt, const struct fdt_node *node, struc
         hw->timer_interrupt = INTERRUPT_PRIVATE_BASE + number;
 }
 
+/* An address in one word or two: boot loaders write either. */
+static uint64_t address_value(struct fdt_value value)
+{
+    uint64_t first = fdt_value_word(value, 0);
+    return value.bytes >= 8 ? first << 32 | fdt_value_word(value, 1) : first;
+}
+
+static void read_initrd(const struct fdt *fdt, const struct fdt_node *node, struct hardware *hw)
+{
+    struct hardware_range range = {
+        address_value(fdt_property(fdt, node, "linux,initrd-start")),
+        address_value(fdt_property(fdt, node, "linux,initrd-end")),
+    };
+    if (range.lo < range.hi)
+        hw->initrd = range;
+}
+
 /* The string must end inside the value. */
 static void read_chosen(const struct fdt *fdt, const struct fdt_node *node, struct hardware *hw)
 {
     struct fdt_value text = fdt_property(fdt, node, "bootargs");
     if (text.bytes > 0 && text.data[text.bytes - 1] == 0)
         hw->command_line = (const char *)text.data;
+    read_initrd(fdt, node, hw);
 }
 
 /* Which nodes matter: by the parent's name and their own name or `compatible`. */

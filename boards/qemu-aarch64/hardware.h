@@ -45,6 +45,8 @@ struct hardware {
     unsigned timer_interrupt; /* INTID of the virtual timer; 0: none found */
 
     const char *command_line; /* in the tree; NULL when there is none */
+
+    struct hardware_range initrd; /* empty when there is none */
 };
 
 /*

@@ -23,7 +23,7 @@
 #define STACK_EXCEPTION_OFFSET (STACK_MAIN_TOP + STACK_GUARD_BYTES)
 #define STACK_BLOCK_BYTES      (STACK_EXCEPTION_OFFSET + STACK_EXCEPTION_BYTES)
 
-/* As many blocks as BOARD_MAX_CORES; exception.c checks that they agree. */
+/* As many blocks as BOARD_MAX_CORES; cores.c checks that they agree. */
 #define STACK_BLOCKS 16
 
 /* QEMU virt: RAM begins here, and here lies the device tree of an ELF image. */
@@ -32,7 +32,7 @@
 /* QEMU virt's PL011, for messages before the device tree is read. */
 #define VIRT_UART 0x09000000
 
-/* Offsets in struct exception_frame (exception.c), which vectors.S fills. */
+/* Offsets in struct exception_frame (exception.h), which vectors.S fills. */
 #define EXCEPTION_FRAME_SP    248
 #define EXCEPTION_FRAME_PC    256
 #define EXCEPTION_FRAME_ESR   272

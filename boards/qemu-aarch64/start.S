@@ -123,9 +123,14 @@ drop_to_el1:
     .size drop_to_el1, . - drop_to_el1
 
 /* Sets up this core: x20 = translation table, x22 = core index. Returns with the MMU on, on
- * the main stack, in EL1t. Uses x9 to x11. */
+ * the main stack, in EL1t. Uses x9 to x12. */
     .type core_setup, %function
 core_setup:
+    ldr     x9, =__stacks_start
+    ldr     x10, =STACK_BLOCK_BYTES
+    madd    x12, x22, x10, x9       /* this core's stacks */
+    add     x9, x12, x10
+    msr     tpidrro_el0, x9         /* the top of its exception stack, for vectors.S */
     ldr     x9, =exception_vectors
     msr     vbar_el1, x9
     mov     x9, #(3 << 20)
@@ -150,15 +155,11 @@ core_setup:
     ldr     x9, =SCTLR_MMU_ON
     msr     sctlr_el1, x9
     isb                             /* from here on addresses are translated */
-    ldr     x9, =__stacks_start
-    ldr     x10, =STACK_BLOCK_BYTES
-    madd    x9, x22, x10, x9
-    ldr     x10, =STACK_BLOCK_BYTES
-    add     x10, x9, x10
+    mrs     x10, tpidrro_el0
     msr     spsel, #1
     mov     sp, x10                 /* SP_EL1: exceptions */
     ldr     x10, =STACK_MAIN_TOP
-    add     x10, x9, x10
+    add     x10, x12, x10
     msr     spsel, #0
     mov     sp, x10                 /* SP_EL0: everything else */
     msr     daifclr, #4             /* SErrors are reported from here on */

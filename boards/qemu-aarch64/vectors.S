@@ -5,7 +5,8 @@
  * 1. All code runs in EL1t, on SP_EL0. An interrupt pushes its frame on that same stack: all that
  *    the collector must see of a core is then one stretch, from the stack pointer to the top.
  * 2. The frame holds x0 to x30, q0 to q31, FPSR, FPCR, ELR and SPSR, because handlers may call
- *    anything: they allocate, and the compiler uses vector registers at will.
+ *    anything: they allocate, and the compiler uses vector registers at will. FPCR is 0 in them,
+ *    whatever rounding the interrupted code had set.
  * 3. The frame opens with the record {x29, ELR}: backtraces pass through it into what was
  *    interrupted.
  * 4. Interrupts stay masked in a handler. The handler's own stores may fault when the main stack is
@@ -15,11 +16,26 @@
  */
 #include "boards/qemu-aarch64/layout.h"
 
-    .macro vector target, kind
+/* From EL1t: SP_EL1 is the top of this core's exception stack, where core_setup has left it. */
+    .macro vector_from_main kind
     .balign 128
-    msr     tpidrro_el0, x0         /* EL0 never runs: a scratch register of this core */
-    mov     x0, #\kind
-    b       \target
+    sub     sp, sp, #EXCEPTION_FRAME_BYTES
+    stp     x0, x1, [sp]
+    mov     x1, #\kind
+    b       exception_entry
+    .endm
+
+/* From inside a report (or the boot), which may be what has failed: the stack begins anew at its top,
+ * which TPIDRRO_EL0 holds. The main stack's pointer, a free register here, lends a hand. */
+    .macro vector_from_report kind
+    .balign 128
+    msr     sp_el0, x0
+    mrs     x0, tpidrro_el0
+    sub     sp, x0, #EXCEPTION_FRAME_BYTES
+    mrs     x0, sp_el0
+    stp     x0, x1, [sp]
+    mov     x1, #\kind
+    b       exception_entry
     .endm
 
     .text
@@ -28,39 +44,27 @@
     .type exception_vectors, %object
 exception_vectors:
     /* EL1t: where everything runs. */
-    vector  exception_entry, 0
+    vector_from_main 0
     .balign 128
     b       interrupt_entry
-    vector  exception_entry, 2
-    vector  exception_entry, 3
+    vector_from_main 2
+    vector_from_main 3
     /* EL1h: inside a report. Interrupts are masked there. */
-    vector  exception_entry, 0
-    vector  exception_entry, 1
-    vector  exception_entry, 2
-    vector  exception_entry, 3
+    vector_from_report 0
+    vector_from_report 1
+    vector_from_report 2
+    vector_from_report 3
     /* EL0, 64-bit and 32-bit: nothing runs there. */
-    .rept 2
-    vector  exception_entry, 4
-    vector  exception_entry, 4
-    vector  exception_entry, 4
-    vector  exception_entry, 4
+    .rept 8
+    vector_from_report 4
     .endr
     .balign 128
     .size exception_vectors, . - exception_vectors
 
-/* x0 = kind, TPIDRRO_EL0 = x0 of the moment. Fills struct exception_frame (exception.c) at the top
- * of this core's exception stack. Does not return. */
+/* x1 = kind; x0 and x1 of the moment are in place. Fills the rest of struct exception_frame
+ * (exception.h) at the stack pointer. Does not return. */
     .type exception_entry, %function
 exception_entry:
-    msr     tpidr_el0, x1           /* two more scratch registers that nobody uses */
-    msr     par_el1, x2
-    mrs     x1, tpidr_el1
-    ldr     x2, =STACK_BLOCK_BYTES
-    madd    x1, x1, x2, x2
-    ldr     x2, =__stacks_start
-    add     x1, x1, x2
-    mrs     x2, par_el1
-    sub     sp, x1, #EXCEPTION_FRAME_BYTES
     stp     x2, x3, [sp, #16]
     stp     x4, x5, [sp, #32]
     stp     x6, x7, [sp, #48]
@@ -76,9 +80,6 @@ exception_entry:
     stp     x26, x27, [sp, #208]
     stp     x28, x29, [sp, #224]
     str     x30, [sp, #240]
-    mrs     x2, tpidrro_el0
-    mrs     x3, tpidr_el0
-    stp     x2, x3, [sp]
     mrs     x2, sp_el0
     str     x2, [sp, #EXCEPTION_FRAME_SP]
     mrs     x2, elr_el1
@@ -87,7 +88,6 @@ exception_entry:
     mrs     x2, esr_el1
     mrs     x3, far_el1
     stp     x2, x3, [sp, #EXCEPTION_FRAME_ESR]
-    mov     x1, x0
     mov     x0, sp
     mov     x29, xzr
     mov     x30, xzr
@@ -148,6 +148,7 @@ interrupt_entry:
     stp     q26, q27, [sp, #704]
     stp     q28, q29, [sp, #736]
     stp     q30, q31, [sp, #768]
+    msr     fpcr, xzr               /* what C expects: round to nearest, nothing trapped */
     add     x0, sp, #INTERRUPT_FRAME_BYTES
     bl      interrupt_dispatch      /* with the interrupted stack pointer */
     ldp     q30, q31, [sp, #768]

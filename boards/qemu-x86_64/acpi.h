@@ -6,11 +6,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where tables may lie, [lo, hi): all of it can be read, and nothing else is. */
+struct acpi_reach {
+    uintptr_t lo;
+    uintptr_t hi;
+};
+
 /*
  * Stores the APIC ids of the cores that can be started, at most `max`, from the tables that
  * begin at `rsdp`, and returns how many there are, more than `max` included. 0 when there are no
- * tables. On the boot page tables: the firmware's tables need not lie in RAM.
+ * tables, or broken ones. The board calls it on the boot page tables: the firmware's tables need
+ * not lie in RAM.
  */
-size_t acpi_cores(uintptr_t rsdp, uint32_t *apic_ids, size_t max);
+size_t acpi_cores(uintptr_t rsdp, const struct acpi_reach *reach, uint32_t *apic_ids, size_t max);
 
 #endif

@@ -7,7 +7,7 @@
  *    off, flat segments, EBX = hvm_start_info (Xen, docs/misc/pvh.pandoc).
  * 2. Boot page tables map the first 4 GiB to themselves with 2 MiB pages, writable.
  * 3. Long mode goes on with our own descriptor table; core 0 gets its stack.
- * 4. boot_main(start_info) in boot.c does the rest and builds the real page tables.
+ * 4. boot_main(start_info) in board.c does the rest and builds the real page tables.
  *
  * Invariant: everything here lies under 4 GiB, at the address it is linked to.
  */
@@ -19,7 +19,6 @@
 #define PAGE_TABLE       3 /* present, writable */
 #define PAGE_LARGE       0x83 /* the same, 2 MiB */
 #define LARGE_PAGE_BYTES 0x200000
-#define BOOT_GIB         4
 
         .section .note.pvh, "a", @note
         .balign 4
@@ -42,7 +41,7 @@ boot_entry:
         movl    $(boot_level3 + PAGE_TABLE), boot_level4
         movl    $(boot_level2 + PAGE_TABLE), %eax
         movl    $boot_level3, %edi
-        movl    $BOOT_GIB, %ecx
+        movl    $BOOT_MAP_GIB, %ecx
 1:      movl    %eax, (%edi)
         addl    $PAGE_BYTES, %eax
         addl    $8, %edi
@@ -50,7 +49,7 @@ boot_entry:
 
         movl    $PAGE_LARGE, %eax
         movl    $boot_level2, %edi
-        movl    $(BOOT_GIB * TABLE_ENTRIES), %ecx
+        movl    $(BOOT_MAP_GIB * TABLE_ENTRIES), %ecx
 2:      movl    %eax, (%edi)
         addl    $LARGE_PAGE_BYTES, %eax
         addl    $8, %edi
@@ -113,7 +112,7 @@ gdt:
         .quad   0
         .quad   0x00af9b000000ffff      /* SELECTOR_CODE: 64-bit, present, accessed */
         .quad   0x00cf93000000ffff      /* SELECTOR_DATA: writable */
-        .skip   GDT_CORES * 16          /* SELECTOR_TSS: filled by segments.c */
+        .skip   GDT_CORES * 16          /* SELECTOR_TSS: filled by core.c */
 gdt_end:
         .size   gdt, . - gdt
 
@@ -134,6 +133,6 @@ boot_level4:
 boot_level3:
         .skip   PAGE_BYTES
 boot_level2:
-        .skip   BOOT_GIB * PAGE_BYTES
+        .skip   BOOT_MAP_GIB * PAGE_BYTES
 
         .section .note.GNU-stack, "", @progbits

@@ -15,6 +15,7 @@
 #include <bareheap/port.h>
 
 BH_STATIC_ASSERT(BOARD_MAX_CORES == GDT_CORES, "the descriptor table has a TSS for every core");
+BH_STATIC_ASSERT(STACKS_BYTES == STACK_PAGE_FAULT_TOP, "the last stack ends the block");
 BH_STATIC_ASSERT(sizeof(struct task_state) == 112, "104 bytes, rounded up to the alignment");
 
 #define TSS_LIMIT            103u
@@ -35,7 +36,16 @@ unsigned bh_port_core(void)
     return index;
 }
 
-/* One part of a core's stacks, by its end in layout.h. */
+/* The stacks of one core by their offsets (layout.h), ascending, the main stack first. Below each
+ * is a guard, down to the end of the one before. */
+static const struct stack_range stacks[] = {
+    {STACK_MAIN_GUARD_BYTES, STACK_MAIN_TOP},
+    {STACK_MAIN_TOP + STACK_SIDE_GUARD_BYTES, STACK_FAULT_TOP},
+    {STACK_FAULT_TOP + STACK_SIDE_GUARD_BYTES, STACK_PAGE_FAULT_TOP},
+};
+
+#define STACK_COUNT (sizeof(stacks) / sizeof(stacks[0]))
+
 static uintptr_t stack_part(unsigned core, size_t offset)
 {
     return (uintptr_t)__stacks_start + (size_t)core * STACKS_BYTES + offset;
@@ -46,17 +56,6 @@ uintptr_t stack_main_top(unsigned core)
     return stack_part(core, STACK_MAIN_TOP);
 }
 
-static const struct stack_guard {
-    size_t lo;
-    size_t hi;
-} guards[] = {
-    {0, STACK_MAIN_GUARD_BYTES},
-    {STACK_MAIN_TOP, STACK_MAIN_TOP + STACK_SIDE_GUARD_BYTES},
-    {STACK_FAULT_TOP, STACK_FAULT_TOP + STACK_SIDE_GUARD_BYTES},
-};
-
-#define GUARD_COUNT (sizeof(guards) / sizeof(guards[0]))
-
 bool stack_guard_at(uintptr_t address, unsigned *core)
 {
     if (address < stack_part(0, 0) || address >= stack_part(BOARD_MAX_CORES, 0))
@@ -64,27 +63,40 @@ bool stack_guard_at(uintptr_t address, unsigned *core)
     size_t offset = address - stack_part(0, 0);
     *core = (unsigned)(offset / STACKS_BYTES);
     offset %= STACKS_BYTES;
-    for (size_t i = 0; i < GUARD_COUNT; i++)
-        if (offset >= guards[i].lo && offset < guards[i].hi)
-            return true;
-    return false;
+    for (size_t i = 0; i < STACK_COUNT; i++)
+        if (offset >= stacks[i].lo && offset < stacks[i].hi)
+            return false;
+    return true;
+}
+
+static void stacks_unmap_guards_of(unsigned core)
+{
+    size_t end_before = 0;
+    for (size_t i = 0; i < STACK_COUNT; i++) {
+        pages_unmap(stack_part(core, end_before), stack_part(core, stacks[i].lo));
+        end_before = stacks[i].hi;
+    }
 }
 
 void stacks_unmap_guards(void)
 {
     for (unsigned core = 0; core < BOARD_MAX_CORES; core++)
-        for (size_t i = 0; i < GUARD_COUNT; i++)
-            pages_unmap(stack_part(core, guards[i].lo), stack_part(core, guards[i].hi));
+        stacks_unmap_guards_of(core);
+}
+
+struct stack_range stack_range_of(uintptr_t sp)
+{
+    uintptr_t block = stack_part(bh_port_core(), 0);
+    size_t found = 0;
+    for (size_t i = 0; i < STACK_COUNT; i++)
+        if (sp > block + stacks[i].lo && sp <= block + stacks[i].hi)
+            found = i;
+    return (struct stack_range){block + stacks[found].lo, block + stacks[found].hi};
 }
 
 uintptr_t bh_port_stack_top(uintptr_t sp)
 {
-    unsigned core = bh_port_core();
-    if (sp > stack_part(core, STACK_MAIN_TOP) && sp <= stack_part(core, STACK_FAULT_TOP))
-        return stack_part(core, STACK_FAULT_TOP);
-    if (sp > stack_part(core, STACK_FAULT_TOP) && sp <= stack_part(core, STACK_PAGE_FAULT_TOP))
-        return stack_part(core, STACK_PAGE_FAULT_TOP);
-    return stack_part(core, STACK_MAIN_TOP);
+    return stack_range_of(sp).hi;
 }
 
 static void task_state_init(struct task_state *tss, unsigned core)

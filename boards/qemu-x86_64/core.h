@@ -42,6 +42,15 @@ static inline struct core *core_here(void)
 /* Descriptor tables, interrupt stacks and GS base of core `index`, on that core, first of all. */
 void core_load(unsigned index);
 
+/* A stack that can be used: between two guards, [lo, hi). */
+struct stack_range {
+    uintptr_t lo;
+    uintptr_t hi;
+};
+
+/* The one of this core's stacks that `sp` is on, the main stack for any other value. */
+struct stack_range stack_range_of(uintptr_t sp);
+
 /* The end of the main stack of core `core`. */
 uintptr_t stack_main_top(unsigned core);
 

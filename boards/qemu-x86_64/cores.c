@@ -11,6 +11,7 @@
  *    that starts later would use another one's stack.
  */
 #include "boards/common/jobs.h"
+#include "boards/common/ram.h"
 #include "boards/qemu-x86_64/acpi.h"
 #include "boards/qemu-x86_64/apic.h"
 #include "boards/qemu-x86_64/clock.h"
@@ -58,11 +59,15 @@ _Noreturn void secondary_main(unsigned index)
     jobs_idle();
 }
 
+/* What the boot page tables map, but for the first page: a null pointer leads to no table. */
+static const struct acpi_reach boot_map = {RAM_PAGE_BYTES, BOOT_MAP_END};
+
 void cores_find(void)
 {
-    size_t found = acpi_cores(pvh_rsdp(), apic_ids, BOARD_MAX_CORES);
+    size_t found = acpi_cores(pvh_rsdp(), &boot_map, apic_ids, BOARD_MAX_CORES);
     if (found == 0)
-        print_log("board: no ACPI tables, so only the first core is used (QEMU: acpi=on)\n");
+        print_log("board: no ACPI tables, or broken ones, so only the first core is used (QEMU: "
+                  "acpi=on)\n");
     if (found > BOARD_MAX_CORES)
         print_log("board: %zu cores found, %d used\n", found, BOARD_MAX_CORES);
     core_count = 1;

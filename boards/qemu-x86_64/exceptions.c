@@ -3,15 +3,16 @@
  * The report of an exception: what, where and with which registers, in words, then the end.
  *
  * The first line names the exception and the core and has no address in it, so that tests can
- * expect it; a page fault in the guard of a stack is called what it is, a stack overflow.
+ * expect it; an access to the guard under this core's main stack is called what it is, a stack
+ * overflow. In any other guard a pointer has gone astray: that stays a page fault.
  * Everything is printed from registers and the frame; nothing is allocated and no lock of
  * the library is taken. Not here: who may report when several cores fault (boards/common/start.c).
  */
+#include "boards/common/report.h"
 #include "boards/common/start.h"
 #include "boards/qemu-x86_64/core.h"
 #include "boards/qemu-x86_64/cpu.h"
 #include "boards/qemu-x86_64/interrupts.h"
-#include "kernel-lib/check.h"
 #include "kernel-lib/print.h"
 #include <bareheap/port.h>
 
@@ -23,9 +24,6 @@
 #define FAULT_WRITE    0x2u
 #define FAULT_RESERVED 0x8u
 #define FAULT_FETCH    0x10u
-
-/* What lies in the first pages, which are never mapped. */
-#define NULL_BYTES 4096u
 
 /* Intel SDM volume 3, table 6-1. */
 static const char *const exception_names[VECTOR_EXCEPTIONS] = {
@@ -53,19 +51,26 @@ static const char *const exception_names[VECTOR_EXCEPTIONS] = {
     "control protection exception",
 };
 
-static bool is_stack_overflow(const struct interrupt_frame *frame, unsigned *core)
+static bool is_jump(const struct interrupt_frame *frame)
 {
-    if (frame->vector == PAGE_FAULT)
-        return stack_guard_at(cpu_read_cr2(), core);
-    return frame->vector == DOUBLE_FAULT && stack_guard_at(frame->rsp, core);
+    return frame->vector == PAGE_FAULT && (frame->error_code & FAULT_FETCH) != 0;
+}
+
+/* What was touched is in a guard of this core's, and that under its main stack. */
+static bool is_stack_overflow(const struct interrupt_frame *frame)
+{
+    uintptr_t address = frame->vector == PAGE_FAULT ? cpu_read_cr2() : frame->rsp;
+    unsigned core;
+    return (frame->vector == PAGE_FAULT || frame->vector == DOUBLE_FAULT) && !is_jump(frame) &&
+           stack_guard_at(address, &core) && core == bh_port_core() &&
+           address < stack_main_top(core);
 }
 
 static const char *exception_name(const struct interrupt_frame *frame)
 {
-    unsigned core;
     if (frame->vector >= VECTOR_EXCEPTIONS)
         return "unexpected interrupt";
-    if (is_stack_overflow(frame, &core))
+    if (is_stack_overflow(frame))
         return "stack overflow";
     const char *name = exception_names[frame->vector];
     return name ? name : "reserved exception";
@@ -75,13 +80,13 @@ static const char *page_fault_cause(uint64_t error_code, uint64_t address)
 {
     unsigned core;
     if (stack_guard_at(address, &core))
-        return "the guard under a stack";
+        return "the guard of a stack";
     if (error_code & FAULT_RESERVED)
         return "a reserved bit is set in the page table";
     if (error_code & FAULT_PRESENT)
         return error_code & FAULT_FETCH ? "the page is not executable" : "the page is read-only";
-    return address < NULL_BYTES ? "a null pointer, or a small offset from one"
-                                : "nothing is mapped there";
+    return address < REPORT_NULL_BYTES ? "a null pointer, or a small offset from one"
+                                       : "nothing is mapped there";
 }
 
 static void report_page_fault(uint64_t error_code)
@@ -96,31 +101,13 @@ static void report_page_fault(uint64_t error_code)
               page_fault_cause(error_code, address));
 }
 
-static void report_code_address(const char *what, uint64_t address)
-{
-    size_t offset = 0;
-    const char *name = bh_symbol_name(address, &offset);
-    if (name)
-        print_log("  %s 0x%llx, %s+0x%zx\n", what, (unsigned long long)address, name, offset);
-    else
-        print_log("  %s 0x%llx\n", what, (unsigned long long)address);
-}
-
-/* Whether [address, address + bytes) can be read as part of this core's stack that ends at `top`.
- */
-static bool on_stack(uintptr_t address, size_t bytes, uintptr_t top)
-{
-    unsigned core;
-    return address % 8 == 0 && address < top && top - address >= bytes &&
-           top - address <= STACK_MAIN_TOP && !stack_guard_at(address, &core);
-}
-
 /* Where it happened; after a jump to nowhere, also the return address that the call left. */
 static void report_place(const struct interrupt_frame *frame)
 {
+    struct stack_range stack = stack_range_of(frame->rsp);
     report_code_address("at", frame->rip);
-    bool is_jump = frame->vector == PAGE_FAULT && (frame->error_code & FAULT_FETCH);
-    if (is_jump && on_stack(frame->rsp, 8, bh_port_stack_top(frame->rsp)))
+    if (is_jump(frame) && frame->rsp % 8 == 0 && frame->rsp >= stack.lo &&
+        frame->rsp <= stack.hi - 8)
         report_code_address("called from", *(const uint64_t *)frame->rsp);
 }
 
@@ -136,19 +123,8 @@ static void report_registers(const struct interrupt_frame *f)
         {"r12", f->r12}, {"r13", f->r13}, {"r14", f->r14},       {"r15", f->r15},
         {"rip", f->rip}, {"cs", f->cs},   {"rflags", f->rflags}, {"cr3", cpu_read_cr3()},
     };
-    for (size_t i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
-        print_log("%s%-6s 0x%016llx%s", i % 4 == 0 ? "  " : " ", registers[i].name,
-                  (unsigned long long)registers[i].value, i % 4 == 3 ? "\n" : "");
-}
-
-/* A frame pointer that is not on the stack in use would only fault again. */
-static void report_callers(const struct interrupt_frame *frame)
-{
-    uintptr_t top = bh_port_stack_top(frame->rsp);
-    if (on_stack(frame->rbp, 16, top))
-        backtrace_log(frame->rbp, top);
-    else
-        print_log("  no call chain: rbp does not point into this core's stack\n");
+    for (unsigned i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
+        report_register(i, registers[i].name, registers[i].value);
 }
 
 _Noreturn void exception_report(const struct interrupt_frame *frame)
@@ -161,6 +137,7 @@ _Noreturn void exception_report(const struct interrupt_frame *frame)
               (unsigned long long)frame->error_code);
     report_place(frame);
     report_registers(frame);
-    report_callers(frame);
+    struct stack_range stack = stack_range_of(frame->rsp);
+    report_callers(frame->rbp, stack.lo, stack.hi);
     bh_port_panic(name);
 }

@@ -5,8 +5,12 @@
  *
  * The stacks of one core, ascending; every guard is left unmapped:
  *
- *   guard 16 KiB | main stack 240 KiB | guard 4 KiB | fault 12 KiB | guard 4 KiB | page fault 12
- * KiB
+ *   guard       16 KiB
+ *   main       240 KiB   everything the core runs, interrupt handlers included
+ *   guard        4 KiB
+ *   fault       12 KiB   IST_FAULT
+ *   guard        4 KiB
+ *   page fault  12 KiB   IST_PAGE_FAULT
  *
  * The wide guard under the main stack catches functions whose locals would step over a page.
  */
@@ -36,6 +40,10 @@
 /* Entries of the interrupt stack table (TSS) that exceptions switch to. */
 #define IST_FAULT      1 /* double fault, NMI, machine check */
 #define IST_PAGE_FAULT 2 /* so that the overflow of a stack can be reported */
+
+/* What the boot page tables map: [0, BOOT_MAP_END). */
+#define BOOT_MAP_GIB 4
+#define BOOT_MAP_END 0x100000000
 
 /* Where a starting core begins, in real mode: a page under 640 KiB. The SIPI carries its number. */
 #define TRAMPOLINE_ADDRESS 0x8000

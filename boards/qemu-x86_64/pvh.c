@@ -77,11 +77,14 @@ static void ranges_read(const struct hvm_start_info *info)
     }
 }
 
-static void modules_reserve(const struct hvm_start_info *info)
+/* The first module is what the image finds with board_initrd(); QEMU gives no other. */
+static void modules_read(const struct hvm_start_info *info)
 {
     const struct hvm_module *module = (const struct hvm_module *)info->modules;
-    for (uint32_t i = 0; i < info->module_count; i++, module++)
-        ram_reserve(module->address, module->address + module->bytes);
+    for (uint32_t i = 0; i < info->module_count; i++)
+        ram_reserve(module[i].address, module[i].address + module[i].bytes);
+    if (info->module_count > 0)
+        start_set_initrd(module->address, module->address + module->bytes);
 }
 
 void pvh_read(const struct hvm_start_info *info)
@@ -91,7 +94,7 @@ void pvh_read(const struct hvm_start_info *info)
     pvh_for_each_ram(ram_add);
     ram_reserve(0, LOW_BYTES);
     ram_reserve((uintptr_t)__image_start, (uintptr_t)__image_end);
-    modules_reserve(info);
+    modules_read(info);
     start_set_command_line((const char *)info->command_line);
     rsdp = info->rsdp;
 }

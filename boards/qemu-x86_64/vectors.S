@@ -7,7 +7,9 @@
  * 2. All general registers are pushed: `struct interrupt_frame` in interrupts.h.
  * 3. A frame record is made, so that a walk over frame pointers from the handler finds the
  *    interrupted function and its callers.
- * 4. FXSAVE keeps the x87 and SSE registers: handlers are ordinary C and may allocate.
+ * 4. FXSAVE keeps the x87 and SSE registers: handlers are ordinary C and may allocate. They get
+ *    both units as the ABI promises them to a C function, whatever rounding or unmasked exceptions
+ *    the interrupted code had set.
  *
  * All of that lies on the interrupted stack (but for the exceptions with a stack of their own), so
  * the collector finds every register of an interrupted core between its stack pointer and its top.
@@ -59,6 +61,8 @@ vector_common:
         subq    $512, %rsp
         andq    $-64, %rsp
         fxsave64 (%rsp)
+        fninit
+        ldmxcsr initial_mxcsr(%rip)
         call    interrupt_dispatch
         fxrstor64 (%rsp)
         movq    %rbx, %rsp
@@ -80,5 +84,10 @@ vector_common:
         addq    $16, %rsp               /* number and error code */
         iretq
         .size   vector_common, . - vector_common
+
+        .section .rodata.initial_mxcsr, "a", @progbits
+        .balign 4
+initial_mxcsr:
+        .long   0x1f80                  /* all exceptions masked, round to nearest */
 
         .section .note.GNU-stack, "", @progbits

@@ -46,7 +46,7 @@ TEST(bits_counting)
         uint64_t n = harness_random();
         unsigned count = 0;
         for (unsigned b = 0; b < 64; b++)
-            count += (n >> b) & 1;
+            count += (unsigned)((n >> b) & 1);
         EXPECT_EQ(bits_count(n), count);
     }
 }
