@@ -15,10 +15,13 @@ include mk/config.mk
 # --- Images ---------------------------------------------------------------------------------
 # An image is library, board and the sources listed here.
 TEST_DIRS := tests/unit tests/misuse tests/smp tests/stress tests/gc
-IMAGE_SOURCES_tests    := $(call sources_in,$(TEST_DIRS)) tests/traces/trace.c
+# What boards read of firmware's tables knows no CPU: it is tested on every board.
+FIRMWARE_READERS := boards/qemu-aarch64/fdt.c boards/qemu-aarch64/hardware.c boards/qemu-x86_64/acpi.c
+IMAGE_SOURCES_tests    := $(call sources_in,$(TEST_DIRS)) tests/traces/trace.c $(FIRMWARE_READERS)
 IMAGE_SOURCES_selftest := $(call sources_in,tests/harness/selftest)
 IMAGE_SOURCES_replay   := $(call sources_in,tests/replay tests/traces) $(BUILD)/traces.S
-IMAGES := tests selftest replay
+IMAGE_SOURCES_boards   := $(call sources_in,tests/boards)
+IMAGES := tests selftest replay boards
 
 # `make image NAME=mine SRCS="a.c b.c"` adds one of a user's own.
 ifneq ($(NAME),)
@@ -35,19 +38,24 @@ $(BUILD)/traces.S: tools/embed-traces $(TRACES)
 	$(call say,TRACES,$@)
 	$(Q)tools/embed-traces $@ $(TRACES)
 
-$(foreach i,$(IMAGES),$(foreach c,$(CONFIGS),$(eval $(call image_rules,$(c),$(i),$(IMAGE_SOURCES_$(i))))))
+$(foreach i,$(IMAGES),$(foreach c,$(CONFIGS),$(eval $(call image_rules,$(c),$(i),$(filter-out $(call board_sources,$(call arch_of,$(c))),$(IMAGE_SOURCES_$(i)))))))
 
 # --- What the commands build ----------------------------------------------------------------
 RUN_CONFIGS      := x86_64 aarch64 host
 TEST_CONFIGS     := x86_64 x86_64-debug aarch64 aarch64-debug host host-asan host-asan-debug host-tsan host-tsan-debug
 SELFTEST_CONFIGS := x86_64-debug aarch64-debug host-debug
-
+BOARDS_CONFIGS   := x86_64-debug aarch64-debug
 REPLAY_CONFIGS   := x86_64 aarch64 host host-asan host-tsan
+HOST_PROGRAMS    := $(patsubst tests/host/%.c,$(BUILD)/host/programs/%,$(call sources_in,tests/host))
+# The programs that are linked with these sources instead of the library.
+PROGRAM_SOURCES_console := boards/common/console.c $(call sources_in,kernel-lib)
+$(foreach p,$(HOST_PROGRAMS),$(eval $(call program_rules,$(notdir $(p)))))
 
 LIBRARIES   := $(ARCHES:%=$(BUILD)/%/libbareheap.a)
 RUN_IMAGES  := $(RUN_CONFIGS:%=$(BUILD)/%/replay.elf)
 TEST_IMAGES := $(TEST_CONFIGS:%=$(BUILD)/%/tests.elf) $(SELFTEST_CONFIGS:%=$(BUILD)/%/selftest.elf) \
-               $(REPLAY_CONFIGS:%=$(BUILD)/%/replay.elf) $(BUILD)/aarch64-debug/tests.img
+               $(REPLAY_CONFIGS:%=$(BUILD)/%/replay.elf) $(BOARDS_CONFIGS:%=$(BUILD)/%/boards.elf) \
+               $(BUILD)/aarch64-debug/tests.img $(BUILD)/aarch64-debug/boards.img
 
 # A make of our own with a job per processor, unless the caller's make already has job slots.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
@@ -62,13 +70,13 @@ help: ## this list
 
 run: ## replay real programs' allocations on both boards (BOARD= CORES= MEM= TRACE= ACCEL= GCTRACE=1)
 	@tools/setup.sh run
-	@$(SUBMAKE) run-build
+	+@$(SUBMAKE) run-build
 	@tools/run $(if $(BOARD),--board $(BOARD)) $(if $(CORES),--cores $(CORES)) $(if $(MEM),--mem $(MEM)) \
 	    $(if $(TRACE),--trace $(TRACE)) $(if $(ACCEL),--accel $(ACCEL)) $(if $(filter 1,$(GCTRACE)),--gctrace)
 
 test: ## all tests, on the host under sanitizers and on both boards with 1 and 4 cores
 	@tools/setup.sh test
-	@$(SUBMAKE) test-build
+	+@$(SUBMAKE) test-build
 	@tools/test
 
 check: ## formatting, layers, sizes, warnings with gcc and clang on both CPUs, static analysis
@@ -80,24 +88,26 @@ format: ## rewrite all C files with clang-format 14
 	@tools/check --format
 
 size: ## code size of the library per architecture, against its bars
-	@tools/setup.sh test
-	@$(SUBMAKE) build/x86_64/libbareheap.a build/aarch64/libbareheap.a
+	@tools/setup.sh lib
+	+@$(SUBMAKE) build/x86_64/libbareheap.a build/aarch64/libbareheap.a
 	@tools/size
 
 debug: ## start an image that waits for gdb (BOARD=qemu-x86_64|qemu-aarch64, IMAGE=tests, CORES=, APPEND=)
 	@tools/setup.sh debug
-	@$(SUBMAKE) $(if $(filter qemu-aarch64,$(BOARD)),build/aarch64-debug,build/x86_64-debug)/$(or $(IMAGE),tests).elf
+	+@$(SUBMAKE) $(if $(findstring aarch64,$(BOARD)),build/aarch64-debug,build/x86_64-debug)/$(or $(IMAGE),tests).elf
 	@tools/debug --board $(or $(BOARD),qemu-x86_64) --image $(or $(IMAGE),tests) $(if $(CORES),--cores $(CORES)) \
 	    $(if $(MEM),--mem $(MEM)) --append '$(APPEND)'
 
 lib: ## the library for your kernel: build/ARCH/libbareheap.a (ARCH=x86_64|aarch64|host; all without)
+	@tools/setup.sh lib
 	@for arch in $(or $(ARCH),$(ARCHES)); do case " $(ARCHES) " in *" $$arch "*) ;; \
 	    *) echo "make lib: ARCH=$$arch is none of: $(ARCHES)" >&2; exit 1;; esac; done
-	@$(SUBMAKE) $(foreach a,$(or $(ARCH),$(ARCHES)),$(BUILD)/$(a)/libbareheap.a)
+	+@$(SUBMAKE) $(foreach a,$(or $(ARCH),$(ARCHES)),$(BUILD)/$(a)/libbareheap.a)
 
 image: ## an image of your own for all boards: NAME=mine SRCS="a.c b.c", harness and library linked in
+	@tools/setup.sh lib
 	@test -n '$(NAME)' -a -n '$(SRCS)' || { echo 'make image: say NAME=mine SRCS="a.c b.c"' >&2; exit 1; }
-	@$(SUBMAKE) $(foreach c,x86_64-debug aarch64-debug host-asan-debug,$(BUILD)/$(c)/$(NAME).elf)
+	+@$(SUBMAKE) $(foreach c,x86_64-debug aarch64-debug host-asan-debug,$(BUILD)/$(c)/$(NAME).elf)
 
 traces: ## record the traces in tests/traces anew from the programs on this machine
 	@tools/setup.sh traces
@@ -113,7 +123,8 @@ clean: ## remove build/
 ALL_SOURCES = $(call library_sources,$(1)) $(call board_sources,$(1)) $(HARNESS_SOURCES) \
               $(filter-out $(BUILD)/%,$(sort $(foreach i,$(IMAGES),$(IMAGE_SOURCES_$(i)))))
 $(foreach a,$(ARCHES),$(eval objects-$(a): $(call objects,$(a),$(call ALL_SOURCES,$(a)))))
+objects-host: $(call objects,host,$(call sources_in,tests/host))
 $(foreach a,$(ARCHES),$(eval library-objects-$(a): $(call objects,$(a),$(call library_sources,$(a)))))
 
 run-build: $(RUN_IMAGES)
-test-build: $(LIBRARIES) $(TEST_IMAGES)
+test-build: $(LIBRARIES) $(TEST_IMAGES) $(HOST_PROGRAMS)

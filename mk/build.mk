@@ -77,6 +77,16 @@ endef
 link = $(CC_$(call arch_of,$(1))) $(call config_cflags,$(1)) -c -o $(BUILD)/$(1)/$(2).symbols.o $(BUILD)/$(1)/$(2).symbols.S && \
        $(CC_$(call arch_of,$(1))) $(call config_ldflags,$(1)) -o $(3) $(OBJECTS) $(BUILD)/$(1)/$(2).symbols.o $(BUILD)/$(1)/libharness.a
 
+# Programs with threads of their own on the host's library, or on the sources of
+# PROGRAM_SOURCES_<name>: build/host/programs/NAME.
+define program_rules
+$(BUILD)/host/programs/$(1): $(call objects,host,tests/host/$(1).c $(PROGRAM_SOURCES_$(1))) \
+                             $(if $(PROGRAM_SOURCES_$(1)),,$(BUILD)/host/libbareheap.a)
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$(Q)$$(CC_host) $$(call config_ldflags,host) -o $$@ $$^
+endef
+
 # What `virt` enters without an ELF loader: the bytes of the image.
 $(BUILD)/aarch64%.img: $(BUILD)/aarch64%.elf
 	$(call say,OBJCOPY,$@)

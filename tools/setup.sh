@@ -3,7 +3,7 @@
 #
 # Installs what a make target needs and this machine lacks.
 #
-#     tools/setup.sh run|test|check|debug|traces|all
+#     tools/setup.sh lib|run|test|check|debug|traces|all
 #
 # 1. The programs a target needs are looked up in PATH: when all are there, that is all that happens.
 # 2. On Debian and Ubuntu the packages of the missing ones are installed with apt-get, with sudo when
@@ -28,13 +28,14 @@ recorded="sqlite3:sqlite3 lua5.4:lua5.4 xz:xz-utils perl:perl git:git redis-serv
 recorded="$recorded ld.gold:binutils /usr/include/stb/stb_truetype.h:libstb-dev"
 
 case $target in
+    lib) needed="$build" ;;
     run | test) needed="$build $qemu" ;;
     check) needed="$build $analysis" ;;
     debug) needed="$build $qemu $debugger" ;;
     traces) needed="$build $recorded" ;;
     all) needed="$build $qemu $analysis $debugger $recorded" ;;
     *)
-        echo "setup: no target $target; there are run, test, check, debug, traces, all" >&2
+        echo "setup: no target $target; there are lib, run, test, check, debug, traces, all" >&2
         exit 2
         ;;
 esac
@@ -64,9 +65,7 @@ setup: there is no apt-get here, so please install them yourself:
   Fedora          dnf install gcc python3 gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu \\
                       qemu-system-x86-core qemu-system-aarch64-core libasan libubsan libtsan
   Arch            pacman -S gcc python aarch64-linux-gnu-gcc qemu-system-x86 qemu-system-aarch64
-  macOS           brew install python qemu x86_64-elf-gcc aarch64-elf-gcc, then run make with
-                      CROSS_x86_64=x86_64-elf- CROSS_aarch64=aarch64-elf- and BOARD=qemu-x86_64 or
-                      qemu-aarch64; the host board and make test need Linux
+  elsewhere       a Linux machine or container is needed: the host board is a Linux process
   make check needs clang, clang-format and clang-tidy of version 14 as clang-14, clang-format-14 and
   clang-tidy-14, and cppcheck.
 END
@@ -90,7 +89,7 @@ log=$(mktemp)
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update >"$log" 2>&1 || true
 # shellcheck disable=SC2086 # the lists are lists
 if ! $as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get -qy -o Acquire::Retries=3 install --no-install-recommends $packages >>"$log" 2>&1; then
+    apt-get -qy -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 install --no-install-recommends $packages >>"$log" 2>&1; then
     tail -n 20 "$log" >&2
     rm -f "$log"
     echo "setup: apt-get could not install $packages; the lines above say why" >&2

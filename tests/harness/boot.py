@@ -5,7 +5,7 @@ One boot: starts the machine, follows what it prints, and comes to a verdict.
 What an image prints, and what this file makes of it:
 
     1..N                        the plan: N verdicts are to come
-    # alone NAME                a case that wants a boot of its own
+    # alone NAME KIND           a case that wants a boot of its own: "panics" or "alone"
     # run NAME                  NAME runs from here on
     ok M - NAME ...             NAME has passed ("# SKIP reason": was skipped)
     not ok M - NAME ...         NAME has failed
@@ -37,7 +37,7 @@ class Result:
         self.skipped = 0
         self.failed = []  # (case, lines it printed)
         self.not_run = []
-        self.alone = []
+        self.alone = []  # (case, kind)
         self.seconds = 0.0
 
 
@@ -57,8 +57,8 @@ class Console:
         words = line.split()
         if re.fullmatch(r"1\.\.\d+", line):
             self.plan = int(line[3:])
-        elif line.startswith("# alone ") and len(words) == 3:
-            self.result.alone.append(words[2])
+        elif line.startswith("# alone ") and len(words) == 4:
+            self.result.alone.append((words[2], words[3]))
         elif line.startswith("# run ") and len(words) == 3:
             self.case, self.lines = words[2], []
         elif line.startswith("# not-run ") and len(words) == 3:

@@ -6,8 +6,8 @@
  *    array of them, in the order of the linked files and of the lines in each.
  * 2. The command line picks: case=GLOB (all without), seed=N, list.
  * 3. Ordinary cases run one after the other in this boot. Cases that need a boot of their own
- *    (HARNESS_PANICS, HARNESS_ALONE) are only announced, "# alone NAME"; the runner boots again
- *    with case=NAME, and a boot whose glob is exactly the name of such a case runs that one.
+ *    (HARNESS_PANICS, HARNESS_ALONE) are only announced, "# alone NAME KIND"; the runner boots
+ * again with case=NAME, and a boot whose glob is exactly the name of such a case runs that one.
  * 4. Each case is reported when it ends. A panic ends the whole image, so the hook that the board
  *    calls first (board_on_panic) writes the report: a pass when the case expects that text, else
  *    a failure of the case and a line "# not-run NAME" for each that had not had its turn.
@@ -74,13 +74,6 @@ static unsigned count_to_run(void)
     return n;
 }
 
-static void announce_alone(void)
-{
-    for (const struct harness_case *c = __start_harness_cases; c < __stop_harness_cases; c++)
-        if (is_alone(c) && is_chosen(c) && !is_named_exactly(c))
-            print_log("# alone %s\n", c->name);
-}
-
 static const char *kind_name(enum harness_kind kind)
 {
     static const char *const names[] = {[HARNESS_ONE_CORE] = "one-core",
@@ -88,6 +81,13 @@ static const char *kind_name(enum harness_kind kind)
                                         [HARNESS_PANICS] = "panics",
                                         [HARNESS_ALONE] = "alone"};
     return names[kind];
+}
+
+static void announce_alone(void)
+{
+    for (const struct harness_case *c = __start_harness_cases; c < __stop_harness_cases; c++)
+        if (is_alone(c) && is_chosen(c) && !is_named_exactly(c))
+            print_log("# alone %s %s\n", c->name, kind_name(c->kind));
 }
 
 static void list_cases(void)
@@ -226,7 +226,8 @@ static void end_by(const char *how, const char *message)
     if (running == NULL) {
         print_log("# %s outside of any case: %s\n", how, message);
         totals.failed++;
-    } else if (running->kind == HARNESS_PANICS && harness_matches_panic(running->text, message)) {
+    } else if (running->kind == HARNESS_PANICS && atomic_load_relaxed(&running_failures) == 0 &&
+               harness_matches_panic(running->text, message)) {
         report_passed();
     } else {
         print_log("# %s: %s\n", how, message);

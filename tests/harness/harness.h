@@ -72,7 +72,15 @@ struct harness_case {
             return;        \
     } while (0)
 
-bool harness_expect(bool ok, const char *what, const char *file, int line);
+void harness_fail(const char *what, const char *file, int line);
+
+static inline bool harness_expect(bool ok, const char *what, const char *file, int line)
+{
+    if (!ok)
+        harness_fail(what, file, line);
+    return ok;
+}
+
 bool harness_expect_eq(uint64_t a, uint64_t b, const char *what, const char *file, int line);
 
 /* Marks the running case as skipped, with the reason. */

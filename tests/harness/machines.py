@@ -14,8 +14,22 @@ same image) on two CPU models with two interrupt controllers.
 
 import dataclasses
 import os
+import shutil
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def without_randomisation():
+    """
+    What to put in front of a program with gcc's ThreadSanitizer or AddressSanitizer: where the kernel
+    randomises mappings by more than 28 bits they find memory where their shadow has to be.
+    """
+    try:
+        with open("/proc/sys/vm/mmap_rnd_bits", encoding="ascii") as file:
+            bits = int(file.read())
+    except (OSError, ValueError):
+        return []
+    return ["setarch", "-R"] if bits > 28 and shutil.which("setarch") else []
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +55,7 @@ class Machine:
     def command(self, image, cores=1, mem_mib=256, append="", accel=None, extra=()):
         """The argument vector that runs `image`; console on standard output."""
         if not self.program:
-            return [os.path.join(".", image) if os.path.sep not in image else image,
+            return [*without_randomisation(), os.path.join(".", image) if os.path.sep not in image else image,
                     f"cores={cores}", f"mem={mem_mib}M", *append.split(), *extra]
         return [self.program, *self.options,
                 "-accel", accel or "tcg,thread=multi",

@@ -50,6 +50,15 @@ SCRIPTS = (
      ["(boot)"], "outside of any case"),
 )
 
+# The runner, where no boot can be run to a verdict.
+BROKEN_RUNNER = """
+import runpy, sys
+main = runpy.run_path("tests/harness/run")["main"]
+main.__globals__["run_boot"] = lambda *_: 1 / 0
+sys.argv = "run --image selftest --board host --variant debug --cores 1,2,3".split()
+sys.exit(main())
+"""
+
 BOARDS = (("host", 4), ("qemu-x86_64", 4), ("qemu-aarch64", 4))
 
 # A glob of the selftest image; the cases that must have failed, and a text in the report.
@@ -63,6 +72,7 @@ CASES = (
     ("bad_panic", ["bad_panic"], "nobody expects this"),
     ("bad_hang", ["bad_hang"], "taken for hung"),
     ("bad_exit", ["bad_exit"], "no end marker"),
+    ("bad_expectation_then_panic", ["bad_expectation_then_panic"], "expected 6 * 7 == 54"),
     ("bad_panic_text", ["bad_panic_text"], "expected: selftest: one thing"),
     ("bad_no_panic", ["bad_no_panic"], "should have panicked"),
 )
@@ -103,7 +113,7 @@ def check_images(score):
             result = run_boot(image_command(board, cores, f"case={glob} seed=1"), MACHINES[board], timeout)
             score.check(f"{board} {glob}", judge(result, expected, text))
         result = run_boot(image_command(board, cores, "case=good_p* seed=1"), MACHINES[board], 60)
-        score.check(f"{board}: a panic case is announced", None if result.alone == ["good_panic"] else result.alone)
+        score.check(f"{board}: a panic case is announced", None if result.alone == [("good_panic", "panics")] else result.alone)
         result = run_boot(image_command(board, cores, "case=bad_*n* seed=1"), MACHINES[board], 60)
         score.check(f"{board}: a panic leaves the rest not run",
                     None if "bad_hang" in result.not_run else result.not_run)
@@ -141,6 +151,11 @@ def check_runner(score):
                 None if "--seed 5 --verbose --case bad_expectation" in bad.stdout else bad.stdout)
     nothing = run_runner("--case", "no_such_case")
     score.check("runner: no case at all is no success", None if nothing.returncode != 0 else nothing.stdout)
+    broken = subprocess.run([sys.executable, "-B", "-c", BROKEN_RUNNER], capture_output=True, text=True, timeout=60,
+                            check=False)
+    score.check("runner: a boot that it cannot judge has failed",
+                None if broken.returncode == 1 and "0 passed, 3 failed" in broken.stdout and
+                "ZeroDivisionError" in broken.stdout else broken.stdout + broken.stderr)
     missing = run_runner("--image", "no_such_image")
     score.check("runner: a missing image is named", None if "no build/" in missing.stderr else missing.stderr)
 

@@ -60,6 +60,8 @@ static void use_manual(uint64_t seed)
     for (uint64_t i = 0; i < OBJECTS; i++) {
         objects[i] = bh_malloc(16 + (seed + i * 37) % 500);
         expect(objects[i] != NULL, "a manual object of at most 515 bytes");
+        if (objects[i] == NULL)
+            return;
         objects[i][0] = seed ^ i;
         objects[i][1] = ~(seed ^ i);
     }

@@ -31,15 +31,16 @@ def rewrite_format():
 def flags_for(path):
     """The compiler flags for analysing a file: its CPU by its folder, the host's otherwise."""
     flags = ["-std=gnu11", "-I.", "-Iinclude", "-DBH_DEBUG=2"]
-    if path.startswith(("boards/host/", "tools/", "tests/traces/selftest/")):
+    if path.startswith(("boards/host/", "tools/", "tests/traces/selftest/", "tests/host/")):
         return [*flags, "-DBH_PORT_IRQ=1", "-D_GNU_SOURCE"]
     cpu = "aarch64" if "aarch64" in path else "x86_64"
     return [*flags, "-ffreestanding", f"--target={cpu}-none-elf"]
 
 
 def tidy_one(path):
-    output = run([TIDY, "--quiet", path, "--", *flags_for(path)]).stdout
-    return re.findall(r"^\S+?:\d+:\d+: (?:warning|error): .*$", output, re.M)
+    result = run([TIDY, "--quiet", path, "--", *flags_for(path)])
+    broken = re.findall(r"^.*(?:Error reading|Error parsing|unable to|invalid).*$", result.stderr, re.M)
+    return broken + re.findall(r"^\S+?:\d+:\d+: (?:warning|error): .*$", result.stdout, re.M)
 
 
 def check_tidy():
@@ -56,7 +57,10 @@ def cppcheck(cpu, files):
                   "--suppressions-list=tools/cppcheck-suppressions.txt", "--template={file}:{line}: {message} [{id}]",
                   "-I.", "-Iinclude", f"-D__{cpu}__", "-D__GNUC__=12", "-DBH_DEBUG=2", "-DBH_PROTECT=1", "-DBH_MAX_CORES=64",
                   "-DBH_MAX_REGIONS=32", "-DBH_STOP_TIMEOUT_NS=2000000000ULL", *files])
-    return [line for line in result.stderr.splitlines() if re.match(r"\S+:\d+: ", line)]
+    findings = [line for line in result.stderr.splitlines() if re.match(r"\S+:\d+: ", line)]
+    if result.returncode and not findings:  # it did not work at all: no findings mean nothing
+        return [f"cppcheck: {line}" for line in (result.stderr + result.stdout).splitlines()[-3:]] or ["cppcheck failed"]
+    return findings
 
 
 def check_cppcheck():
