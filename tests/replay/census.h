@@ -18,4 +18,10 @@ void census_check_object(const struct replay_object *object, const char *when);
 /* Checks the whole heap. No other core is in the allocator, the graph or the table meanwhile. */
 void census_take(void);
 
+/*
+ * After a whole collection (marked, swept) since which nothing was allocated: every span that is
+ * still in use must hold an allocated object.
+ */
+void census_check_given_back(void);
+
 #endif

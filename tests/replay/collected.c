@@ -10,16 +10,21 @@
  * 3. Collections are forced at equal distances along the trace, besides those that the growth of
  *    the heap brings.
  * 4. At the end two forced collections judge what has been dropped so far; then the rest is
- *    dropped, and two more judge that.
+ *    dropped, and two more judge that. No object may escape: that a collection was asked for proves
+ *    nothing, so the collector's own count must have grown, and every dropped object must have been
+ *    judged in the end.
  *
  * A realloc has no counterpart here: it is a birth and a death. Nor has alignment.
  */
 #include "kernel-lib/atomics.h"
 #include "tests/replay/census.h"
 #include "tests/replay/graph.h"
+#include <bareheap/alloc.h>
 #include <bareheap/gc.h>
 
 #define COLLECT_TRIES 3
+
+#define JUDGE_COLLECTIONS 2 /* that an object must not survive, once it is dropped */
 
 static uint64_t seen_cycles; /* collections that a census has been taken or asked for after */
 
@@ -72,6 +77,14 @@ static bool collected_birth(const struct trace_event *event, struct replay_objec
     return linked;
 }
 
+static uint64_t completed_cycles(void)
+{
+    struct bh_gc_stats stats;
+
+    bh_gc_get_stats(&stats);
+    return stats.cycles;
+}
+
 /* Whether this death is one that the option `leak` asks to forget. */
 static bool is_leaked(const struct replay_object *object)
 {
@@ -80,14 +93,11 @@ static bool is_leaked(const struct replay_object *object)
 
 static void collected_death(struct replay_object *object)
 {
-    struct bh_gc_stats stats;
-
     census_check_object(object, "when dropped");
     if (!is_leaked(object))
         graph_remove(object);
     /* Read after the removal: every collection counted later has begun without the reference. */
-    bh_gc_get_stats(&stats);
-    object->drop_cycle = (uint32_t)stats.cycles;
+    object->drop_cycle = (uint32_t)completed_cycles();
     atomic_store_relaxed(&object->state, OBJECT_DEAD); /* relaxed: a rendezvous orders it */
     atomic_add_relaxed(&replay.counts.drops, 1);       /* relaxed: a sum, read when all is over */
     report_live(0, object->bytes);
@@ -104,20 +114,19 @@ static bool collected_resize(const struct trace_event *event, struct replay_obje
 
 static void ask_after_collection(void)
 {
-    struct bh_gc_stats stats;
+    uint64_t cycles = completed_cycles();
 
-    bh_gc_get_stats(&stats);
     /* Relaxed: two cores that both see the same collection ask for the same rendezvous. */
-    if (stats.cycles == atomic_load_relaxed(&seen_cycles))
+    if (cycles == atomic_load_relaxed(&seen_cycles))
         return;
-    atomic_store_relaxed(&seen_cycles, stats.cycles); /* relaxed: see above */
+    atomic_store_relaxed(&seen_cycles, cycles); /* relaxed: see above */
     lockstep_ask();
 }
 
 static void collect(void)
 {
     for (int i = 0; i < COLLECT_TRIES; i++)
-        if (bh_gc_collect())
+        if (replay.options.idle != 0 || bh_gc_collect())
             return;
     report_error("bh_gc_collect() could not collect in %d tries: a core did not stop",
                  COLLECT_TRIES);
@@ -129,21 +138,49 @@ static void collected_collect(void)
     ask_after_collection();
 }
 
-/* What was dropped before is judged: two whole collections have passed over it. */
+/* What was dropped before is judged: two whole collections pass over it. */
 static void collect_and_judge(void)
 {
-    collect();
-    collect();
+    uint64_t before = completed_cycles();
+
+    for (int i = 0; i < JUDGE_COLLECTIONS; i++)
+        collect();
+    uint64_t ran = completed_cycles() - before;
+    if (ran < JUDGE_COLLECTIONS)
+        report_error("%d collections were asked for and bh_gc_collect() did not refuse, but its "
+                     "statistics count %llu",
+                     JUDGE_COLLECTIONS, (unsigned long long)ran);
     census_take();
+    census_check_given_back();
+}
+
+static void check_all_judged(void)
+{
+    const struct replay_counts *counts = &replay.counts;
+
+    if (counts->drops == replay.trace.births && counts->settled == counts->drops)
+        return;
+    report_error("of %u objects %llu were dropped, and two collections have passed over %llu",
+                 replay.trace.births, (unsigned long long)counts->drops,
+                 (unsigned long long)counts->settled);
+}
+
+/* As if the collector had lost the memory of objects that are gone. */
+static void hold_memory(size_t bytes)
+{
+    if (bytes != 0 && bh_malloc(bytes) == NULL)
+        report_out_of_memory(bytes, replay.trace.events);
 }
 
 static void collected_finish(void)
 {
+    hold_memory((size_t)replay.options.hold * 1024);
     collect_and_judge();
     for (uint32_t id = 0; id < replay.trace.births; id++)
         if (replay.objects[id].state == OBJECT_LIVE)
             collected_death(&replay.objects[id]);
     collect_and_judge();
+    check_all_judged();
     bh_heap_verify();
 }
 

@@ -10,6 +10,7 @@
  */
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/print.h"
+#include "kernel-lib/string.h"
 #include "tests/replay/census.h"
 #include "tests/replay/replay.h"
 #include <bareheap/alloc.h>
@@ -19,21 +20,12 @@ struct replay replay = {
     .options = {.mode = "alloc", .collects = 8, .window = 2048},
 };
 
-static bool same_text(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 static bool choose_mode(void)
 {
     const struct replay_mode *const modes[] = {&manual_mode, &collected_mode};
 
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
-        if (same_text(modes[i]->name, replay.options.mode))
+        if (string_equal(modes[i]->name, replay.options.mode))
             replay.mode = modes[i];
     if (replay.mode == NULL)
         report_fatal("mode=%s is none; there are mode=alloc and mode=gc", replay.options.mode);
@@ -55,7 +47,7 @@ static void report_no_trace(void)
 static const struct replay_trace *choose_trace(void)
 {
     for (size_t i = 0; i < replay_trace_count; i++)
-        if (same_text(replay_traces[i].name, replay.options.trace) ||
+        if (string_equal(replay_traces[i].name, replay.options.trace) ||
             (replay.options.trace[0] == '\0' && replay_trace_count == 1))
             return &replay_traces[i];
     report_no_trace();

@@ -58,7 +58,7 @@ static bool parse_word(const struct option *table, const char *word, size_t byte
         if (same(word, name, o->name) && parse_value(o, word + name + 1, bytes - name - 1))
             return true;
     print_log("@error command line: \"%.*s\" is not understood; known are trace=NAME "
-              "mode=alloc|gc gctrace=0|1 collects=N window=N corrupt=0|1 leak=N\n",
+              "mode=alloc|gc gctrace=0|1 collects=N window=N corrupt=0|1 leak=N idle=0|1 hold=N\n",
               (int)bytes, word);
     return false;
 }
@@ -74,6 +74,8 @@ bool options_parse(const char *line, struct replay_options *options)
         {"window", NULL, 0, &options->window},
         {"corrupt", NULL, 0, &options->corrupt},
         {"leak", NULL, 0, &options->leak},
+        {"idle", NULL, 0, &options->idle},
+        {"hold", NULL, 0, &options->hold},
         {"cores", ignored, sizeof(ignored), NULL},
         {"mem", ignored, sizeof(ignored), NULL},
         {NULL, NULL, 0, NULL},

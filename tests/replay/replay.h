@@ -68,6 +68,8 @@ struct replay_options {
     uint64_t window;   /* events that one core may be ahead of the slowest */
     uint64_t corrupt;  /* 1: damage one live object half-way, to see that it is found */
     uint64_t leak;     /* n: keep every n-th dropped object referenced, to see that it is found */
+    uint64_t idle;     /* 1: ask for no collection but believe that it ran, likewise */
+    uint64_t hold;     /* n: KiB of the heap in use that no object accounts for, likewise */
 };
 
 /* False after saying what is wrong with the command line. */
@@ -90,8 +92,10 @@ struct replay_counts {
     uint64_t errors;
     uint64_t births;
     uint64_t drops;
-    uint64_t settled;   /* mode gc: dropped objects that two collections have passed over */
-    uint64_t leftovers; /* mode gc: the most of them that a check found still allocated */
+    /* Mode gc: */
+    uint64_t settled;       /* dropped objects that two collections have passed over */
+    uint64_t settled_cells; /* their cells (graph.h), which count as leftovers too */
+    uint64_t leftovers;     /* the most of both that a check found still allocated */
 };
 
 struct replay {

@@ -120,11 +120,12 @@ int report_result(uint64_t elapsed_ns)
               replay.trace.name, replay.mode->name, board_name(), board_cores(), replay.cores,
               (ull)replay.trace.events, replay.trace.births, (ull)counts->peak_live_bytes,
               heap.heap_peak_bytes, (ull)replay.trace.peak_live_bytes, (ull)elapsed_ns);
-    print_log("@result collections=%llu forced=%llu abandoned=%llu pause_max_ns=%llu "
-              "checked=%llu dropped=%llu settled=%llu leftovers=%llu errors=%llu\n",
-              (ull)gc.cycles, (ull)gc.forced_cycles, (ull)gc.abandoned_cycles, (ull)gc.pause_max_ns,
-              (ull)counts->checked, (ull)counts->drops, (ull)counts->settled,
-              (ull)counts->leftovers, (ull)counts->errors);
+    print_log(
+        "@result collections=%llu forced=%llu abandoned=%llu pause_max_ns=%llu "
+        "checked=%llu dropped=%llu settled=%llu settled_cells=%llu leftovers=%llu errors=%llu\n",
+        (ull)gc.cycles, (ull)gc.forced_cycles, (ull)gc.abandoned_cycles, (ull)gc.pause_max_ns,
+        (ull)counts->checked, (ull)counts->drops, (ull)counts->settled, (ull)counts->settled_cells,
+        (ull)counts->leftovers, (ull)counts->errors);
     print_log("@end %s\n", ok ? "pass" : "fail");
     return ok ? 0 : 1;
 }
