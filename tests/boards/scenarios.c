@@ -25,6 +25,8 @@
  * arguments part of the function that takes them. selftest.py has the same numbers. */
 static volatile uint64_t arguments[] = {UINT64_C(0xa1a2a3a4a5a6a7a8), UINT64_C(0xb1b2b3b4b5b6b7b8),
                                         UINT64_C(0xc1c2c3c4c5c6c7c8)};
+static volatile int dividend = 7; /* not 1, which gcc divides by comparing */
+static volatile int divisor;
 static volatile uintptr_t null_address = 0x10;
 static volatile uintptr_t wild_address = 0x7f0000001230;
 static volatile uintptr_t high_address = UINT64_C(0x8000000000000010);
@@ -95,9 +97,7 @@ static void data_jump(void)
 
 static void divide(void)
 {
-    volatile int seven = 7; /* of a 1, gcc makes a comparison */
-    volatile int zero = 0;
-    print_log("7 / 0 is %d\n", seven / zero);
+    print_log("%d / 0 is %d\n", dividend, dividend / divisor);
 }
 
 static void trap(void)

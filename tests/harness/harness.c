@@ -151,7 +151,9 @@ unsigned harness_count_failure(void)
 
 void harness_skip(const char *reason)
 {
-    running_skip = reason;
+    /* Relaxed: all cores of a case may say it; core 0 reads it after board_wait(), which orders it.
+     */
+    atomic_store_relaxed(&running_skip, reason);
 }
 
 /* --- Running ------------------------------------------------------------------------------ */

@@ -161,7 +161,7 @@ static void judge_leftovers(void)
     report_error("%llu objects are still allocated, but two collections have passed since they "
                  "were dropped; stray words may account for %u of %llu. One of them: %s",
                  (unsigned long long)leftovers, most,
-                 (unsigned long long)(replay.counts.settled + replay.counts.settled_cells), where);
+                 (unsigned long long)replay.counts.settled + replay.counts.settled_cells, where);
 }
 
 /* ---- 3. What is missing ---- */

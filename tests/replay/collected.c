@@ -147,8 +147,7 @@ static void collect_and_judge(void)
         collect();
     uint64_t ran = completed_cycles() - before;
     if (ran < JUDGE_COLLECTIONS)
-        report_error("%d collections were asked for and bh_gc_collect() did not refuse, but its "
-                     "statistics count %llu",
+        report_error("%d collections were asked for, but the collector's statistics count %llu",
                      JUDGE_COLLECTIONS, (unsigned long long)ran);
     census_take();
     census_check_given_back();

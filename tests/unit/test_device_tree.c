@@ -312,6 +312,22 @@ static void ask_for_all(const struct fdt *fdt, const struct fdt_node *node, void
         continue;
 }
 
+TEST(device_tree_nested_too_deep_is_refused)
+{
+    struct fdt fdt;
+    unsigned nodes = 0;
+    tree_begin();
+    for (unsigned i = 0; i < FDT_MAX_DEPTH; i++)
+        begin_node("deeper");
+    for (unsigned i = 0; i < FDT_MAX_DEPTH; i++)
+        end_node();
+    tree_finish();
+    EXPECT(fdt_open(&fdt, tree.bytes, tree.size));
+    EXPECT(!fdt_walk(&fdt, ask_for_all, &nodes));
+    EXPECT(fdt.error != NULL && string_equal(fdt.error, "nodes are nested too deep"));
+    EXPECT_EQ(nodes, FDT_MAX_DEPTH);
+}
+
 /* Where the last bytes of a tree lie at the end of an array. */
 static uint8_t buffer[TREE_MAX_BYTES];
 
