@@ -15,7 +15,7 @@
 #define XSDT_BYTES (36u + 2 * 8u)
 #define MADT_BYTES (44u + CORES * 8u + 16u + 12u)
 
-#define ROUNDS_HOST  200000u
+#define ROUNDS_HOST  100000u
 #define ROUNDS_BOARD 5000u
 
 struct tables {
