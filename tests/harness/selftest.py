@@ -72,7 +72,7 @@ CASES = (
     ("bad_panic", ["bad_panic"], "nobody expects this"),
     ("bad_hang", ["bad_hang"], "taken for hung"),
     ("bad_exit", ["bad_exit"], "no end marker"),
-    ("bad_expectation_then_panic", ["bad_expectation_then_panic"], "expected 6 * 7 == 54"),
+    ("bad_then_panic", ["bad_then_panic"], "expected 6 * 7 == 54"),
     ("bad_panic_text", ["bad_panic_text"], "expected: selftest: one thing"),
     ("bad_no_panic", ["bad_no_panic"], "should have panicked"),
 )

@@ -103,7 +103,7 @@ TEST_PANICS(bad_no_panic, "selftest: a panic")
 }
 
 /* A panic as expected does not make up for what was not. */
-TEST_PANICS(bad_expectation_then_panic, "selftest: as expected")
+TEST_PANICS(bad_then_panic, "selftest: as expected")
 {
     EXPECT_EQ(6 * 7, 54);
     bh_panic("selftest: as expected");
