@@ -181,14 +181,14 @@ TEST(gc_unpark_waits_for_a_mark_to_end)
 /* All cores park, unpark, allocate and collect, in random order. */
 TEST_ALL_CORES(gc_parking_and_collecting_in_any_order)
 {
-    enum { KEPT = 16 };
+    enum { KEPT = 16, PARK_ROUNDS = 100 };
     test_begin();
     uint64_t magic = test_magic();
     struct node *kept[KEPT] = {NULL};
     if (bh_port_core() == 0)
         make_ballast(5000);
     harness_barrier();
-    for (uint64_t i = 0; i < 400; i++) {
+    for (uint64_t i = 0; i < PARK_ROUNDS; i++) {
         size_t which = harness_random_below(KEPT);
         uint64_t choice = harness_random_below(16);
         if (kept[which] != NULL)

@@ -143,7 +143,7 @@ def check_runner(score):
     good = run_runner("--case", "good_*")
     last = good.stdout.splitlines()[-1:]
     score.check("runner: good run", None if good.returncode == 0 and last == ["6 passed, 0 failed"] else good.stdout)
-    bad = run_runner("--case", "bad_e*", "--seed", "5")
+    bad = run_runner("--case", "bad_ex*", "--seed", "5")
     last = bad.stdout.splitlines()[-1:]
     score.check("runner: bad run", None if bad.returncode == 1 and last and last[0].endswith("2 failed") or
                 (bad.returncode == 1 and last == ["0 passed, 1 failed"]) else bad.stdout)
