@@ -7,34 +7,43 @@
 #include "alloc/meta.h"
 #include "kernel-lib/memory.h"
 
+PER_CORE(struct core_cache *, core_caches);
+
 /* The empty bin: its one slot is the zero, and it has no room. Never written, because top is end.
  */
 static void *empty_slot[1];
-#define EMPTY_BIN              \
-    {                          \
-        empty_slot, empty_slot \
-    }
-#define SIZE_CLASS_ROW(class, bytes, pages, objs, magic, batch, slots) [class] = EMPTY_BIN,
-static const struct core_cache cache_none = {.bins = {[0] = EMPTY_BIN, SIZE_CLASS_TABLE}};
-#undef SIZE_CLASS_ROW
+static const struct arch_bins no_bins = {.top = {[0 ... ARCH_BINS - 1] = empty_slot},
+                                         .end = {[0 ... ARCH_BINS - 1] = empty_slot}};
 
-/* Cast: the empty cache is in the table like any other, and no path writes through it. */
-#define EMPTY_CACHE ((struct core_cache *)(uintptr_t)&cache_none)
-PER_CORE(struct core_cache *, core_caches) = PER_CORE_INIT(EMPTY_CACHE);
-
-/* This core's own cache, made if need be; NULL when there is no memory for it. */
-static BH_COLD struct core_cache *cache_own(void)
+BH_COLD void bh_core_init(void)
 {
-    unsigned core = bh_port_core();
-    if (core_caches[core] != EMPTY_CACHE)
-        return core_caches[core];
+    uintptr_t irq = arch_irq_save();
+    const struct core_cache *cache = per_core_here(core_caches);
+    cache_slot_set(cache ? &cache->bins : &no_bins);
+    arch_irq_restore(irq);
+}
+
+static BH_COLD struct core_cache *cache_make(unsigned core)
+{
     struct core_cache *cache = meta_alloc_spare(sizeof(*cache));
     if (!cache)
         return NULL;
-    memcpy(cache, &cache_none, sizeof(*cache));
-    /* Release: pairs with cache_of() in stats.c, which looks into other cores' caches. */
+    memcpy(&cache->bins, &no_bins, sizeof(no_bins));
+    /* Release: pairs with bin_look() in stats.c, which looks into other cores' caches. */
     atomic_store_release(&core_caches[core], cache);
+    cache_slot_set(&cache->bins);
     return cache;
+}
+
+/* This core's cache, made if need be. NULL when there is no memory for one, or when this is an
+ * interrupt handler in the middle of a fast path of it. */
+static struct core_cache *cache_own(void)
+{
+    unsigned core = bh_port_core();
+    struct core_cache *cache = core_caches[core];
+    if (BH_UNLIKELY(!cache))
+        return cache_make(core);
+    return BH_PROTECT == BH_PROTECT_BUSY && cache->busy ? NULL : cache;
 }
 
 /* Classes with so many slots begin with two, larger objects with one. */
@@ -45,7 +54,7 @@ static BH_COLD struct core_cache *cache_own(void)
 
 static void **bin_base(const struct core_cache *cache, unsigned size_class)
 {
-    return cache->bins[size_class].end - cache->limit[size_class];
+    return cache->bins.end[size_class] - cache->limit[size_class];
 }
 
 static size_t limit_bytes(unsigned limit, unsigned size_class)
@@ -56,21 +65,13 @@ static size_t limit_bytes(unsigned limit, unsigned size_class)
 /* Hands the bin's last `count` objects to the central tier. */
 static BH_COLD void bin_give(struct core_cache *cache, unsigned size_class, size_t count)
 {
-    struct cache_bin *bin = &cache->bins[size_class];
     while (count > 0) {
         size_t n = count < SIZE_CLASS_MAX_BATCH ? count : SIZE_CLASS_MAX_BATCH;
-        cache_set_top(bin, bin->top - n);
+        void **top = cache->bins.top[size_class] - n;
+        cache_set_top(cache, size_class, top);
         count -= n;
-        central_give(size_class, bin->top + 1, n);
+        central_give(size_class, top + 1, n);
     }
-}
-
-static void *bin_pop(struct core_cache *cache, unsigned size_class)
-{
-    struct cache_bin *bin = &cache->bins[size_class];
-    void *object = *bin->top;
-    cache_set_top(bin, bin->top - 1);
-    return object;
 }
 
 static BH_COLD void bin_set_limit(struct core_cache *cache, unsigned size_class, void **base,
@@ -79,7 +80,7 @@ static BH_COLD void bin_set_limit(struct core_cache *cache, unsigned size_class,
     cache->limit_bytes -= limit_bytes(cache->limit[size_class], size_class);
     cache->limit_bytes += limit_bytes(limit, size_class);
     atomic_store_relaxed(&cache->limit[size_class], (uint8_t)limit); /* as top */
-    atomic_store_relaxed(&cache->bins[size_class].end, base + limit);
+    atomic_store_relaxed(&cache->bins.end[size_class], base + limit);
 }
 
 static BH_COLD void bin_shrink(struct core_cache *cache, unsigned size_class)
@@ -109,7 +110,6 @@ static BH_COLD bool make_budget(struct core_cache *cache, unsigned size_class, s
 /* Moves the bin into an array of `room` slots. False: no memory. */
 static BH_COLD bool bin_move(struct core_cache *cache, unsigned size_class, unsigned room)
 {
-    struct cache_bin *bin = &cache->bins[size_class];
     size_t count = cache_bin_count(cache, size_class);
     void **old = bin_base(cache, size_class);
     void **base = meta_alloc_spare(room * sizeof(void *));
@@ -119,8 +119,9 @@ static BH_COLD bool bin_move(struct core_cache *cache, unsigned size_class, unsi
     if (cache->room[size_class])
         meta_free(old, cache->room[size_class] * sizeof(void *));
     cache->room[size_class] = (uint8_t)room;
-    cache_set_top(bin, base + count);
-    atomic_store_relaxed(&bin->end, base + cache->limit[size_class]); /* as top */
+    cache_set_top(cache, size_class, base + count);
+    atomic_store_relaxed(&cache->bins.end[size_class],
+                         base + cache->limit[size_class]); /* as top */
     return true;
 }
 
@@ -162,10 +163,10 @@ void *cache_refill(unsigned size_class)
     struct core_cache *cache = cache_own();
     size_t keep = 0;
     /* An interrupt between the miss and here may have filled the bin. */
-    if (cache && *cache->bins[size_class].top) {
-        objects[0] = bin_pop(cache, size_class);
+    void *object = cache ? cache_pop_from(cache, size_class) : NULL;
+    if (object) {
         arch_irq_restore(irq);
-        return objects[0];
+        return object;
     }
     if (cache) {
         bin_grow(cache, size_class);
@@ -173,9 +174,9 @@ void *cache_refill(unsigned size_class)
     }
     size_t n = central_take(size_class, objects, keep + 1);
     if (cache && n > 1) {
-        struct cache_bin *bin = &cache->bins[size_class];
-        memcpy(bin->top + 1, objects + 1, (n - 1) * sizeof(void *));
-        cache_set_top(bin, bin->top + n - 1);
+        void **top = cache->bins.top[size_class];
+        memcpy(top + 1, objects + 1, (n - 1) * sizeof(void *));
+        cache_set_top(cache, size_class, top + n - 1);
     }
     arch_irq_restore(irq);
     return n > 0 ? objects[0] : NULL;
@@ -187,16 +188,11 @@ void cache_flush(unsigned size_class, void *object)
     struct core_cache *cache = cache_own();
     if (cache) {
         bin_grow(cache, size_class);
-        if (cache->bins[size_class].top == cache->bins[size_class].end)
+        if (cache->bins.top[size_class] == cache->bins.end[size_class])
             bin_give(cache, size_class, batch_for(cache, size_class));
     }
-    if (cache && cache->limit[size_class]) {
-        struct cache_bin *bin = &cache->bins[size_class];
-        bin->top[1] = object;
-        cache_set_top(bin, bin->top + 1);
-    } else {
+    if (!cache || !cache_push_to(cache, size_class, object))
         central_give(size_class, &object, 1);
-    }
     arch_irq_restore(irq);
 }
 
@@ -204,9 +200,12 @@ void cache_flush(unsigned size_class, void *object)
 static BH_COLD bool drain_bin(unsigned size_class)
 {
     uintptr_t irq = arch_irq_save();
-    struct core_cache *cache = cache_here();
-    size_t count = cache_bin_count(cache, size_class);
-    bin_give(cache, size_class, count);
+    struct core_cache *cache = per_core_here(core_caches);
+    size_t count = 0;
+    if (cache && !(BH_PROTECT == BH_PROTECT_BUSY && cache->busy)) {
+        count = cache_bin_count(cache, size_class);
+        bin_give(cache, size_class, count);
+    }
     arch_irq_restore(irq);
     return count > 0;
 }

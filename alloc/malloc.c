@@ -34,7 +34,7 @@ static __attribute__((noinline)) void *small_slow(unsigned size_class)
     }
 }
 
-void *malloc_class(unsigned size_class)
+CACHE_FAST void *malloc_class(unsigned size_class)
 {
     void *object = cache_pop(size_class);
     return BH_LIKELY(object) ? object : small_slow(size_class);
@@ -52,7 +52,7 @@ __attribute__((noinline)) void *malloc_large(size_t bytes, size_t align)
     }
 }
 
-void *malloc_finish(void *object, size_t bytes)
+void *malloc_finish_slow(void *object, size_t bytes)
 {
     if (BH_DEBUG >= 1 && object) {
         const struct bh_span *span = pagemap_span((uintptr_t)object);
@@ -63,18 +63,32 @@ void *malloc_finish(void *object, size_t bytes)
     return object;
 }
 
-static inline void *malloc_any(size_t bytes)
+/* The bin was empty. */
+static __attribute__((noinline)) void *malloc_miss(unsigned size_class, size_t bytes)
 {
-    if (BH_LIKELY(bytes + REDZONE_BYTES <= SIZE_CLASS_MAX))
-        return malloc_class(size_class_for(bytes + REDZONE_BYTES));
-    return malloc_large(bytes + REDZONE_BYTES, 1);
+    return malloc_finish(small_slow(size_class), bytes);
 }
 
-void *bh_malloc(size_t bytes)
+/* More than the fine table knows. */
+static __attribute__((noinline)) void *malloc_other(size_t bytes)
 {
+    size_t room = bytes + REDZONE_BYTES;
     if (BH_UNLIKELY(bytes > REQUEST_MAX))
         return room_failed();
-    return malloc_finish(malloc_any(bytes), bytes);
+    if (room <= SIZE_CLASS_MAX)
+        return malloc_finish(malloc_class(size_class_for(room)), bytes);
+    return malloc_finish(malloc_large(room, 1), bytes);
+}
+
+CACHE_FAST void *bh_malloc(size_t bytes)
+{
+    if (BH_UNLIKELY(bytes > SIZE_CLASS_FINE_MAX - REDZONE_BYTES))
+        return malloc_other(bytes);
+    unsigned size_class = size_class_fine[(bytes + REDZONE_BYTES + 7) / 8];
+    void *object = cache_pop(size_class);
+    if (BH_UNLIKELY(!object))
+        return malloc_miss(size_class, bytes);
+    return malloc_finish(object, bytes);
 }
 
 /* A large object from pages known to be zero need not be cleared again. */
@@ -112,52 +126,55 @@ BH_COLD size_t malloc_check(const char *call, void *object, uintptr_t caller)
     return redzone_check(call, object, span->object_bytes, caller);
 }
 
-static void free_small(unsigned size_class, void *object)
-{
-    if (BH_DEBUG >= 1)
-        redzone_close(object, size_classes[size_class].object_bytes);
-    if (BH_UNLIKELY(!cache_push(size_class, object)))
-        cache_flush(size_class, object);
-}
-
 /* Large, or a crime. */
-static __attribute__((noinline)) void free_other(void *object, uintptr_t caller)
+static void free_other(void *object, uintptr_t caller)
 {
-    if (large_free(object))
+    if (!object || large_free(object))
         return;
     malloc_check("bh_free", object, caller);
     crime_panic("bh_free", (uintptr_t)object, "freed twice", caller); /* by two cores at once */
 }
 
-static inline void free_any(void *object, uintptr_t caller)
+/* The bin was full, or there is none. */
+static __attribute__((noinline)) void free_miss(void *object, size_t class_byte, uintptr_t caller)
 {
-    unsigned class_byte = pagemap_class((uintptr_t)object);
-    if (BH_LIKELY(class_byte - 1u < SIZE_CLASS_COUNT - 1u))
-        free_small(class_byte, object);
+    if (page_class_is_small(class_byte))
+        cache_flush((unsigned)class_byte, object);
     else
         free_other(object, caller);
 }
 
-void bh_free(void *object)
+/* What a build that is not plain does before an object goes back. Returns what was asked for. */
+static size_t free_prepare(const char *call, void *object, uintptr_t caller)
 {
-    if (!object)
-        return;
-    if (BH_DEBUG >= 1)
-        malloc_check("bh_free", object, CRIME_CALLER());
-    free_any(object, CRIME_CALLER());
+    size_t bytes = malloc_check(call, object, caller);
+    const struct bh_span *span = pagemap_span((uintptr_t)object);
+    if (BH_DEBUG >= 1 && span->size_class)
+        redzone_close(object, span->object_bytes);
+    return bytes;
+}
+
+CACHE_FAST void bh_free(void *object)
+{
+    if (!MALLOC_PLAIN && object)
+        free_prepare("bh_free", object, CRIME_CALLER());
+    size_t class_byte = pagemap_class_fast((uintptr_t)object);
+    if (BH_UNLIKELY(!cache_push(class_byte, object)))
+        free_miss(object, class_byte, CRIME_CALLER());
+}
+
+static void free_sized_checked(void *object, size_t bytes, uintptr_t caller)
+{
+    size_t asked = malloc_check("bh_free_sized", object, caller);
+    if (BH_DEBUG >= 1 && asked != bytes)
+        crime_panic("bh_free_sized", (uintptr_t)object, "not the size that was asked for", caller);
 }
 
 void bh_free_sized(void *object, size_t bytes)
 {
-    if (!object)
-        return;
-    if (BH_DEBUG >= 1) {
-        size_t asked = malloc_check("bh_free_sized", object, CRIME_CALLER());
-        if (asked != bytes)
-            crime_panic("bh_free_sized", (uintptr_t)object, "not the size that was asked for",
-                        CRIME_CALLER());
-    }
-    free_any(object, CRIME_CALLER());
+    if (!MALLOC_PLAIN && object)
+        free_sized_checked(object, bytes, CRIME_CALLER());
+    bh_free(object);
 }
 
 size_t bh_usable_size(const void *object)

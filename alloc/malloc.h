@@ -15,8 +15,17 @@ void *malloc_class(unsigned size_class);
 /* A large object, likewise. `bytes` includes any red zone. */
 void *malloc_large(size_t bytes, size_t align);
 
-/* Opens the red zone of a new object for a request of `bytes`; NULL passes. */
-void *malloc_finish(void *object, size_t bytes);
+/* Nothing is done to an object between the caller and the cache. */
+#define MALLOC_PLAIN (BH_DEBUG == 0 && !BH_HARDEN && !BH_SANITIZE)
+
+/* A new object for a request of `bytes` is made ready for its owner: red zone, hardening,
+ * sanitizer. NULL passes. */
+void *malloc_finish_slow(void *object, size_t bytes);
+
+BH_INLINE void *malloc_finish(void *object, size_t bytes)
+{
+    return MALLOC_PLAIN ? object : malloc_finish_slow(object, bytes);
+}
 
 /*
  * Panics in the name of `call` unless `object` is the first byte of a manual object, in debug

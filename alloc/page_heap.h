@@ -117,6 +117,20 @@ static inline unsigned pagemap_class(uintptr_t address)
     return atomic_load_acquire(&map->class_of[page]);
 }
 
+/*
+ * The same for a pointer that is being freed, on its way to a bin. A plain load: the object is the
+ * caller's, so its entry was written before the caller had it and nobody writes it now. For a
+ * pointer that is not, any answer will do: the paths that go on to a span look again.
+ */
+BH_INLINE size_t pagemap_class_fast(uintptr_t address)
+{
+    const struct pagemap *map = atomic_load_dependent(&pagemap_current);
+    uintptr_t page = (address >> PAGE_SHIFT) - map->first_page;
+    if (BH_UNLIKELY(page >= map->pages))
+        return PAGE_FREE;
+    return map->class_of[page];
+}
+
 /* Whether there is no object at an address with this class byte. */
 static inline bool page_class_is_free(unsigned class_byte)
 {

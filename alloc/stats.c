@@ -15,13 +15,14 @@
 /* Objects in one core's bin, looked at from another core while it may change. */
 static BH_COLD size_t bin_look(unsigned core, unsigned size_class)
 {
-    /* Acquire: pairs with cache_own(); a cache is filled in before it is shown. */
+    /* Acquire: pairs with cache_make(); a cache is filled in before it is shown. */
     const struct core_cache *cache = atomic_load_acquire(&core_caches[core]);
-    const struct cache_bin *bin = &cache->bins[size_class];
+    if (!cache)
+        return 0;
     /* Relaxed: three looks that may not belong together; a nonsensical difference counts as 0. */
     size_t limit = atomic_load_relaxed(&cache->limit[size_class]);
-    void **top = atomic_load_relaxed(&bin->top);
-    size_t left = (size_t)(atomic_load_relaxed(&bin->end) - top);
+    void **top = atomic_load_relaxed(&cache->bins.top[size_class]);
+    size_t left = (size_t)(atomic_load_relaxed(&cache->bins.end[size_class]) - top);
     return left <= limit ? limit - left : 0;
 }
 

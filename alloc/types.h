@@ -97,15 +97,22 @@ static inline bool span_is_free_run(const struct bh_span *span)
     return atomic_load_relaxed(&span->state) == SPAN_FREE;
 }
 
-/* The class byte of the page map: one load tells free() all it wants to know. */
+/* The class byte of the page map: one load tells free() all it wants to know. It is the index of a
+ * bin in the core cache; of those that are no class, the bin is always full. */
 enum page_class {
     PAGE_FREE = 0, /* not ours, metadata, or in a free run */
     /* 1 .. SIZE_CLASS_COUNT - 1: a manual span of that class */
-    PAGE_RELEASED = 126, /* in a free run, and handed to bh_port_pages_released() */
-    PAGE_MANUAL_LARGE = 127,
-    PAGE_COLLECTED = 128, /* any collected span */
+    PAGE_RELEASED = SIZE_CLASS_COUNT, /* in a free run, and with bh_port_pages_released() */
+    PAGE_MANUAL_LARGE,
+    PAGE_COLLECTED, /* any collected span */
+    PAGE_CLASS_COUNT
 };
-BH_STATIC_ASSERT(SIZE_CLASS_COUNT <= PAGE_RELEASED, "a class byte has room for every class");
+
+/* Whether the class byte is that of a manual span of small objects. */
+static inline bool page_class_is_small(size_t class_byte)
+{
+    return class_byte - 1 < SIZE_CLASS_COUNT - 1;
+}
 
 /*
  * The page map: two parallel arrays over [first_page, first_page + pages), the hull of all

@@ -152,15 +152,16 @@ static BH_COLD void give_back(void *object, unsigned size_class)
 static BH_COLD void each_in_bin(const struct core_cache *cache, unsigned size_class,
                                 void (*visit)(void *, unsigned))
 {
-    const struct cache_bin *bin = &cache->bins[size_class];
+    void **top = cache->bins.top[size_class];
     for (size_t i = 0; i < cache_bin_count(cache, size_class); i++)
-        visit(bin->top[-(ptrdiff_t)i], size_class);
+        visit(top[-(ptrdiff_t)i], size_class);
 }
 
 static BH_COLD void each_cached(unsigned size_class, void (*visit)(void *, unsigned))
 {
     for (unsigned core = 0; core < bh_port_core_count(); core++)
-        each_in_bin(core_caches[core], size_class, visit);
+        if (core_caches[core])
+            each_in_bin(core_caches[core], size_class, visit);
     const struct central *central = &centrals[size_class];
     for (size_t i = 0; i < central->transfer_count; i++)
         visit(central->transfer[i], size_class);

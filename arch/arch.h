@@ -49,10 +49,43 @@ void arch_call_with_registers(void (*fn)(void *arg, uintptr_t sp), void *arg);
  */
 static inline void arch_frame_step(uintptr_t frame, uintptr_t *caller, uintptr_t *caller_frame);
 
+/* ---- restartable sequences, for BH_PROTECT_RESTART ---- */
+
+/*
+ * A core's bins, to which its slot points (config.h, BH_CORE_SLOT): of bin i, top[i] is the address
+ * of its last object or, when it is empty, of a zero; end[i] is where top[i] is when it is full.
+ */
+#define ARCH_BINS 80
+struct arch_bins {
+    void **top[ARCH_BINS];
+    void **end[ARCH_BINS];
+};
+
+/*
+ * Steps top down and returns what it pointed at, or returns NULL when that is the zero; stores
+ * `object` above top and steps top up, or returns false when the bin is full.
+ *
+ * Each is a restartable sequence: between its start and its commit, the one instruction that steps
+ * top, it changes nothing that anybody looks at (what lies above top is nobody's) and keeps its
+ * inputs; bh_restart_fixup() (kernel-lib/restart.c) moves an interrupted program counter in
+ * between back to the start. Each use enters {start, commit}, two 32-bit offsets from where they
+ * stand, in the section bh_restart_table. Only in functions marked ARCH_RESTARTABLE, which lie
+ * in the section bh_restart. Needs gcc 11 or clang 12: asm goto with outputs.
+ */
+static inline void *arch_restart_pop(size_t bin);
+static inline bool arch_restart_push(size_t bin, void *object);
+
+#define ARCH_RESTARTABLE __attribute__((section("bh_restart"), noinline))
+
+/* Points this core's slot to its bins. Interrupts off. */
+static inline void arch_core_slot_set(void *core);
+
 #if defined(__x86_64__)
 #include "arch/x86_64/ops.h"
+#include "arch/x86_64/restart.h"
 #elif defined(__aarch64__)
 #include "arch/aarch64/ops.h"
+#include "arch/aarch64/restart.h"
 #else
 #error "Bareheap knows x86-64 and AArch64; arch/README.md says how to add a CPU"
 #endif

@@ -43,6 +43,9 @@ const char *bh_symbol_name(uintptr_t address, size_t *offset);
 /* Runs once, or not at all in a healthy system: small rather than fast, and out of the way. */
 #define BH_COLD __attribute__((cold))
 
+/* Part of its caller whatever the options: a fast path, or code that must lie in its section. */
+#define BH_INLINE static inline __attribute__((always_inline))
+
 #define BH_LIKELY(cond)   __builtin_expect(!!(cond), 1)
 #define BH_UNLIKELY(cond) __builtin_expect(!!(cond), 0)
 

@@ -93,6 +93,37 @@ size_t bh_usable_size(const void *object);
  */
 size_t bh_release_pages(void);
 
+/* When free pages go back to the kernel by themselves. */
+enum bh_release {
+    BH_RELEASE_NEVER,   /* only by bh_release_pages() */
+    BH_RELEASE_GRADUAL, /* by bh_scavenge(): the default */
+    BH_RELEASE_EAGER,   /* when a span or large object is freed, by the core that frees it */
+};
+void bh_set_release(enum bh_release mode);
+
+/*
+ * Gradual release: pages that have been free for `delay_ns` go back, at most one percent of the
+ * processor's time being spent on it, and 10 % more than the heap in use is kept. The default
+ * is five minutes (Go's). Takes effect at the next bh_scavenge().
+ */
+void bh_set_release_delay(uint64_t delay_ns);
+
+/*
+ * A step of gradual release, from an idle loop or a timer task, interrupts on: hands over at most
+ * a few pieces of a MiB. Returns the nanoseconds until it wants to be called again.
+ * Any core, not from an interrupt handler. Needs bh_port_now_ns().
+ */
+uint64_t bh_scavenge(void);
+
+/* Empties this core's cache into the shared tiers: before the core idles for long or goes down. */
+void bh_drain(void);
+
+/*
+ * Asks core `core` to do so by an interrupt (bh_port_signal_core), and returns without waiting; a
+ * core that has interrupts off does it when they come on. For the caller's own core: at once.
+ */
+void bh_drain_core(unsigned core);
+
 /*
  * Where the memory is. All in bytes, summed over the cores without stopping them: exact when
  * nobody allocates meanwhile. heap == manual + cached + collected + free in spans + tail waste.

@@ -37,15 +37,76 @@
 #endif
 
 /*
- * How a core's private cache is protected from that core's own interrupts. Only `mask`
- * (interrupts off around the fast path) exists yet; it needs nothing of the kernel.
+ * How a core's private cache is protected from that core's own interrupts:
+ *
+ *   MASK     interrupts off around the fast path. Needs nothing of the kernel: the default.
+ *   BUSY     a flag per core; an interrupt handler that finds it set goes to the central tier. The
+ *            kernel must not preempt (move to another core, or run another thread of the same
+ *            one) inside a call of ours; interrupts may come at any time.
+ *   RESTART  the fast paths are restartable sequences: nothing is paid on the path. The kernel
+ *            calls bh_restart_fixup() at every entry from kernel mode, and bh_core_init() on each
+ *            core (port.h); BH_CORE_REGISTER and BH_CORE_SLOT name the core's slot.
+ *   NONE     a core is a thread of a process, nothing interrupts it that allocates. The slot is the
+ *            thread-local variable bh_core_slot, which the port defines.
  */
-#define BH_PROTECT_MASK 1
+#define BH_PROTECT_MASK    1
+#define BH_PROTECT_BUSY    2
+#define BH_PROTECT_RESTART 3
+#define BH_PROTECT_NONE    4
 #ifndef BH_PROTECT
 #define BH_PROTECT BH_PROTECT_MASK
 #endif
-#if BH_PROTECT != BH_PROTECT_MASK
-#error "BH_PROTECT must be BH_PROTECT_MASK: the other protections are not there yet"
+#if BH_PROTECT < 1 || BH_PROTECT > 4
+#error "BH_PROTECT must be BH_PROTECT_MASK, _BUSY, _RESTART or _NONE"
+#endif
+
+/*
+ * For RESTART: where each core keeps 8 bytes for us, its slot. x86-64: segment register (gs, fs)
+ * and what is added to its base; AArch64: system register that holds the core's base address, and
+ * an offset from it (a multiple of 8 under 32768). The defaults are gs:8 and [tpidr_el1, #8].
+ */
+#ifndef BH_CORE_REGISTER
+#if defined(__x86_64__)
+#define BH_CORE_REGISTER gs
+#else
+#define BH_CORE_REGISTER tpidr_el1
+#endif
+#endif
+#ifndef BH_CORE_SLOT
+#define BH_CORE_SLOT 8
+#endif
+
+/*
+ * 1: a hardened heap. Every wrong free is found at the call, freed memory is poisoned and checked
+ * before it is handed out again, objects come in random order, large objects have guard pages
+ * where the port can make them. Costs time (README: crimes) and a byte per object.
+ */
+#ifndef BH_HARDEN
+#define BH_HARDEN 0
+#endif
+#if BH_HARDEN != 0 && BH_HARDEN != 1
+#error "BH_HARDEN must be 0 or 1"
+#endif
+
+/*
+ * 1: the heap tells a memory sanitizer (KASAN, AddressSanitizer) what is free, through
+ * __asan_poison_memory_region() and __asan_unpoison_memory_region(). On by itself in files
+ * compiled with -fsanitize=address; a kernel whose KASAN knows other names defines those two.
+ */
+#ifndef BH_SANITIZE
+#if defined(__SANITIZE_ADDRESS__)
+#define BH_SANITIZE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define BH_SANITIZE 1
+#endif
+#endif
+#endif
+#ifndef BH_SANITIZE
+#define BH_SANITIZE 0
+#endif
+#if BH_SANITIZE != 0 && BH_SANITIZE != 1
+#error "BH_SANITIZE must be 0 or 1"
 #endif
 
 /*

@@ -35,12 +35,12 @@ _Noreturn void bh_port_panic(const char *message);
 uint64_t bh_port_now_ns(void);
 
 /*
- * Interrupts core `core` (never the caller's), whose handler calls bh_gc_stop_ipi(). What the
+ * Interrupts core `core` (never the caller's), whose handler calls bh_handle_signal(). What the
  * caller wrote before must be seen by the handler (AArch64: DSB before the SGI). An interrupt that
  * masking holds back, so not an NMI. The entry code saves on the stack every register, vector
  * registers included, that its own C code may change before the call. May be repeated while one is
- * pending. Required when a collector runs on more than one core; the default
- * panics saying so. Called with interrupts off.
+ * pending. Required when a collector runs on more than one core or
+ * bh_drain_core() is used; the default panics saying so. Called with interrupts off.
  */
 void bh_port_signal_core(unsigned core);
 
@@ -74,6 +74,30 @@ bool bh_port_pages_wanted(size_t bytes);
  * unchanged) without telling us. Called with no lock of ours held. Optional.
  */
 void bh_port_pages_released(void *base, size_t bytes);
+
+/* ---- what the kernel calls in its turn ---- */
+
+/*
+ * Gives the calling core its slot (BH_CORE_SLOT), interrupts off, before the core's first
+ * allocation; again when its core base register has moved. Does nothing unless BH_PROTECT is
+ * RESTART or NONE. bh_init() does it for its own core.
+ */
+void bh_core_init(void);
+
+/*
+ * In a RESTART build, the first thing at every interrupt, exception and inter-processor interrupt
+ * taken from kernel mode whose handler may allocate or switch context: `*pc` is the interrupted
+ * program counter in the saved frame. If it lies inside a restartable sequence it is moved back to
+ * the sequence's start. Takes no lock, touches nothing else. In other builds it does nothing.
+ */
+void bh_restart_fixup(uintptr_t *pc);
+
+/*
+ * The handler of the interrupt that bh_port_signal_core() causes calls this, first thing after the
+ * fixup: it empties this core's cache if another core asked for that, and stands still for a
+ * collection. `interrupted_sp` is the stack pointer at the interruption. Interrupts off.
+ */
+void bh_handle_signal(uintptr_t interrupted_sp);
 
 #if BH_PORT_IRQ
 /* Masks this core's interrupts and returns what bh_port_irq_restore needs. They nest. */
