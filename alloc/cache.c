@@ -12,14 +12,16 @@ PER_CORE(struct core_cache *, core_caches);
 /* The empty bin: its one slot is the zero, and it has no room. Never written, because top is end.
  */
 static void *empty_slot[1];
-static const struct arch_bins no_bins = {.top = {[0 ... ARCH_BINS - 1] = empty_slot},
-                                         .end = {[0 ... ARCH_BINS - 1] = empty_slot}};
+
+/* What the slot of a core without a cache points to. */
+const struct arch_bins cache_no_bins = {.top = {[0 ... ARCH_BINS - 1] = empty_slot},
+                                        .end = {[0 ... ARCH_BINS - 1] = empty_slot}};
 
 BH_COLD void bh_core_init(void)
 {
     uintptr_t irq = arch_irq_save();
     const struct core_cache *cache = per_core_here(core_caches);
-    cache_slot_set(cache ? &cache->bins : &no_bins);
+    cache_slot_set(cache ? &cache->bins : &cache_no_bins);
     arch_irq_restore(irq);
 }
 
@@ -28,7 +30,8 @@ static BH_COLD struct core_cache *cache_make(unsigned core)
     struct core_cache *cache = meta_alloc_spare(sizeof(*cache));
     if (!cache)
         return NULL;
-    memcpy(&cache->bins, &no_bins, sizeof(no_bins));
+    for (size_t i = 0; i < ARCH_BINS; i++)
+        cache->bins.top[i] = cache->bins.end[i] = empty_slot;
     /* Release: pairs with bin_look() in stats.c, which looks into other cores' caches. */
     atomic_store_release(&core_caches[core], cache);
     cache_slot_set(&cache->bins);

@@ -52,6 +52,9 @@ BH_STATIC_ASSERT(PAGE_CLASS_COUNT <= ARCH_BINS, "a bin for every class byte");
 /* By core; NULL until that core's first miss. */
 extern PER_CORE(struct core_cache *, core_caches);
 
+/* The empty cache's bins: what the slot of a core without a cache points to. */
+extern const struct arch_bins cache_no_bins;
+
 /* Objects in a bin. */
 static inline size_t cache_bin_count(const struct core_cache *cache, unsigned size_class)
 {
