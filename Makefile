@@ -21,7 +21,11 @@ IMAGE_SOURCES_tests    := $(call sources_in,$(TEST_DIRS)) tests/traces/trace.c $
 IMAGE_SOURCES_selftest := $(call sources_in,tests/harness/selftest)
 IMAGE_SOURCES_replay   := $(call sources_in,tests/replay tests/traces) $(BUILD)/traces.S
 IMAGE_SOURCES_boards   := $(call sources_in,tests/boards)
-IMAGES := tests selftest replay boards
+IMAGE_SOURCES_sanitize := $(call sources_in,tests/sanitize) tests/unit/heap_test.c
+# Instruction counts: the same calls of our allocator and of newlib's, which is fetched for it.
+IMAGE_SOURCES_count        := $(filter-out %/newlib.c,$(call sources_in,tests/count))
+IMAGE_SOURCES_count-newlib := $(filter-out %/ours.c,$(call sources_in,tests/count))
+IMAGES := tests selftest replay boards sanitize count count-newlib
 
 # `make image NAME=mine SRCS="a.c b.c"` adds one of a user's own.
 ifneq ($(NAME),)
@@ -30,6 +34,7 @@ IMAGE_SOURCES_$(NAME) := $(SRCS)
 endif
 
 include mk/build.mk
+include mk/fuzz.mk
 
 # The recorded traces, as a source of the replay image.
 TRACES := $(sort $(wildcard tests/traces/*.bht))
@@ -42,26 +47,34 @@ $(foreach i,$(IMAGES),$(foreach c,$(CONFIGS),$(eval $(call image_rules,$(c),$(i)
 
 # --- What the commands build ----------------------------------------------------------------
 RUN_CONFIGS      := x86_64 aarch64 host
-TEST_CONFIGS     := x86_64 x86_64-debug aarch64 aarch64-debug host host-asan host-asan-debug host-tsan host-tsan-debug
+TEST_CONFIGS     := x86_64 x86_64-debug x86_64-harden aarch64 aarch64-debug aarch64-harden host host-harden host-asan host-asan-debug host-tsan host-tsan-debug
+PROTECT_CONFIGS  := x86_64-mask x86_64-busy aarch64-mask aarch64-busy
 SELFTEST_CONFIGS := x86_64-debug aarch64-debug host-debug
 BOARDS_CONFIGS   := x86_64-debug aarch64-debug
+COUNT_CONFIGS    := x86_64 aarch64
+SOAK_CONFIGS     := x86_64 aarch64 host host-asan host-tsan $(PROTECT_CONFIGS)
+SANITIZE_CONFIGS := x86_64-sanitize aarch64-sanitize host-asan
 REPLAY_CONFIGS   := x86_64 aarch64 host host-asan host-tsan
 HOST_PROGRAMS    := $(patsubst tests/host/%.c,$(BUILD)/host/programs/%,$(call sources_in,tests/host))
 # The programs that are linked with these sources instead of the library.
 PROGRAM_SOURCES_console := boards/common/console.c $(call sources_in,kernel-lib)
 $(foreach p,$(HOST_PROGRAMS),$(eval $(call program_rules,$(notdir $(p)))))
 
-LIBRARIES   := $(ARCHES:%=$(BUILD)/%/libbareheap.a)
+LIBRARIES   := $(foreach a,$(ARCHES),$(foreach p,$(call protections,$(a)),$(call library,$(a),$(p)))) $(foreach c,$(PRELOAD_CONFIGS),$(call preload_library,$(c)))
+COUNT_IMAGES  := $(COUNT_CONFIGS:%=$(BUILD)/%/count.elf)
+NEWLIB_IMAGES := $(COUNT_CONFIGS:%=$(BUILD)/%/count-newlib.elf)
 RUN_IMAGES  := $(RUN_CONFIGS:%=$(BUILD)/%/replay.elf)
-TEST_IMAGES := $(TEST_CONFIGS:%=$(BUILD)/%/tests.elf) $(SELFTEST_CONFIGS:%=$(BUILD)/%/selftest.elf) \
+TEST_IMAGES := $(TEST_CONFIGS:%=$(BUILD)/%/tests.elf) $(PROTECT_CONFIGS:%=$(BUILD)/%/tests.elf) \
+               $(SELFTEST_CONFIGS:%=$(BUILD)/%/selftest.elf) \
                $(REPLAY_CONFIGS:%=$(BUILD)/%/replay.elf) $(BOARDS_CONFIGS:%=$(BUILD)/%/boards.elf) \
+               $(SANITIZE_CONFIGS:%=$(BUILD)/%/sanitize.elf) $(COUNT_IMAGES) \
                $(BUILD)/aarch64-debug/tests.img $(BUILD)/aarch64-debug/boards.img
 
 # A make of our own with a job per processor, unless the caller's make already has job slots.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
 
-.PHONY: help run test check format size debug lib image traces setup clean ci
-.PHONY: run-build test-build $(ARCHES:%=objects-%) $(ARCHES:%=library-objects-%)
+.PHONY: help run test soak fuzz coverage count check format size debug lib image traces setup clean ci
+.PHONY: bench bench-build run-build test-build soak-build count-build $(ARCHES:%=objects-%)
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | \
@@ -78,6 +91,32 @@ test: ## all tests, on the host under sanitizers and on both boards with 1 and 4
 	@tools/setup.sh test
 	+@$(SUBMAKE) test-build
 	@tools/test
+
+bench: ## side by side with other allocators (ROUNDS=5 ROWS=a,b PEERS=a,b VARIANT=harden EFFORT=100 CPU=1)
+	@tools/setup.sh bench
+	+@$(SUBMAKE) bench-build
+	@tools/bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ROWS),--rows $(ROWS)) $(if $(PEERS),--peers $(PEERS)) \
+	    $(if $(VARIANT),--variant $(VARIANT)) $(if $(EFFORT),--effort $(EFFORT)) $(if $(filter 1,$(CPU)),--cpu)
+
+soak: ## interrupts that allocate, for SECONDS=60 on every board, with each of the protections
+	@tools/setup.sh soak
+	+@$(SUBMAKE) soak-build
+	@tools/soak $(or $(SECONDS),60)
+
+fuzz: ## random scripts against oracles with libFuzzer (FUZZ_SECONDS=180 FUZZ_TARGET=malloc,pages,gc)
+	@tools/setup.sh fuzz
+	+@$(SUBMAKE) fuzz-build
+	@FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_TARGET='$(FUZZ_TARGET)' tools/fuzz
+
+coverage: ## lines and branches of alloc/ that the tests on the host reach: build/coverage/index.html
+	@tools/setup.sh coverage
+	+@$(SUBMAKE) coverage-build
+	@tools/coverage
+
+count: ## instructions per call of malloc, free and kin, on both boards, newlib's beside ours
+	@tools/setup.sh count
+	+@$(SUBMAKE) count-build
+	@tools/count
 
 check: ## formatting, layers, sizes, warnings with gcc and clang on both CPUs, static analysis
 	@tools/setup.sh check
@@ -98,11 +137,14 @@ debug: ## start an image that waits for gdb (BOARD=qemu-x86_64|qemu-aarch64, IMA
 	@tools/debug --board $(or $(BOARD),qemu-x86_64) --image $(or $(IMAGE),tests) $(if $(CORES),--cores $(CORES)) \
 	    $(if $(MEM),--mem $(MEM)) --append '$(APPEND)'
 
-lib: ## the library for your kernel: build/ARCH/libbareheap.a (ARCH=x86_64|aarch64|host; all without)
+lib: ## the library for your kernel: build/ARCH/libbareheap.a (ARCH=x86_64|aarch64|host, PROTECT=mask|busy|restart)
 	@tools/setup.sh lib
 	@for arch in $(or $(ARCH),$(ARCHES)); do case " $(ARCHES) " in *" $$arch "*) ;; \
 	    *) echo "make lib: ARCH=$$arch is none of: $(ARCHES)" >&2; exit 1;; esac; done
-	+@$(SUBMAKE) $(foreach a,$(or $(ARCH),$(ARCHES)),$(BUILD)/$(a)/libbareheap.a)
+	@case " mask busy restart " in *" $(or $(PROTECT),mask) "*) ;; \
+	    *) echo "make lib: PROTECT=$(PROTECT) is none of: mask busy restart" >&2; exit 1;; esac
+	+@$(SUBMAKE) $(foreach a,$(or $(ARCH),$(ARCHES)),$(call library,$(a),$(if $(filter host,$(a)),mask,$(or $(PROTECT),mask)))) \
+	    $(if $(filter host,$(or $(ARCH),$(ARCHES))),$(call preload_library,preload))
 
 image: ## an image of your own for all boards: NAME=mine SRCS="a.c b.c", harness and library linked in
 	@tools/setup.sh lib
@@ -123,8 +165,14 @@ clean: ## remove build/
 ALL_SOURCES = $(call library_sources,$(1)) $(call board_sources,$(1)) $(HARNESS_SOURCES) \
               $(filter-out $(BUILD)/%,$(sort $(foreach i,$(IMAGES),$(IMAGE_SOURCES_$(i)))))
 $(foreach a,$(ARCHES),$(eval objects-$(a): $(call objects,$(a),$(call ALL_SOURCES,$(a)))))
-objects-host: $(call objects,host,$(call sources_in,tests/host))
-$(foreach a,$(ARCHES),$(eval library-objects-$(a): $(call objects,$(a),$(call library_sources,$(a)))))
+objects-host: $(call preload_objects,preload)
+objects-host: $(call objects,host,$(call sources_in,tests/host tests/bench tests/fuzz))
+LIBRARY_CONFIGS := $(ARCHES) $(PROTECT_CONFIGS)
+.PHONY: $(LIBRARY_CONFIGS:%=library-objects-%)
+$(foreach c,$(LIBRARY_CONFIGS),$(eval library-objects-$(c): $(call objects,$(c),$(call library_sources,$(call arch_of,$(c))))))
 
 run-build: $(RUN_IMAGES)
-test-build: $(LIBRARIES) $(TEST_IMAGES) $(HOST_PROGRAMS)
+bench-build: $(BENCH_PROGRAMS) $(call preload_library,preload) $(if $(VARIANT),$(call preload_library,preload-$(VARIANT)))
+count-build: $(COUNT_IMAGES) $(NEWLIB_IMAGES)
+soak-build: $(SOAK_CONFIGS:%=$(BUILD)/%/tests.elf)
+test-build: $(LIBRARIES) $(TEST_IMAGES) $(HOST_PROGRAMS) $(PRELOAD_TESTS) $(BENCH_PROGRAMS) $(FUZZ_TEST_PROGRAMS)

@@ -4,7 +4,9 @@
 #include "alloc/cache.h"
 #include "alloc/budget.h"
 #include "alloc/central.h"
+#include "alloc/harden.h"
 #include "alloc/meta.h"
+#include "alloc/span.h"
 #include "kernel-lib/memory.h"
 
 PER_CORE(struct core_cache *, core_caches);
@@ -16,6 +18,11 @@ static void *empty_slot[1];
 /* What the slot of a core without a cache points to. */
 const struct arch_bins cache_no_bins = {.top = {[0 ... ARCH_BINS - 1] = empty_slot},
                                         .end = {[0 ... ARCH_BINS - 1] = empty_slot}};
+
+#if BH_PROTECT == BH_PROTECT_NONE
+/* Every thread starts with the empty cache: its first allocation is a miss like any other. */
+__thread void *bh_core_slot __attribute__((tls_model("initial-exec"))) = (void *)&cache_no_bins;
+#endif
 
 BH_COLD void bh_core_init(void)
 {
@@ -32,6 +39,7 @@ static BH_COLD struct core_cache *cache_make(unsigned core)
         return NULL;
     for (size_t i = 0; i < ARCH_BINS; i++)
         cache->bins.top[i] = cache->bins.end[i] = empty_slot;
+    budget_add_cache();
     /* Release: pairs with bin_look() in stats.c, which looks into other cores' caches. */
     atomic_store_release(&core_caches[core], cache);
     cache_slot_set(&cache->bins);
@@ -52,6 +60,9 @@ static struct core_cache *cache_own(void)
 /* Classes with so many slots begin with two, larger objects with one. */
 #define FIRST_LIMIT_SLOTS 8
 
+/* The slots of the smallest array: a cache line, which then no other core's slots share. */
+#define ROOM_MIN (ARCH_CACHE_LINE / sizeof(void *))
+
 /* Bins that one miss may shrink: bounds the time with interrupts off. */
 #define SHRINK_MOST 8
 
@@ -65,16 +76,22 @@ static size_t limit_bytes(unsigned limit, unsigned size_class)
     return (size_t)limit * size_classes[size_class].object_bytes;
 }
 
-/* Hands the bin's last `count` objects to the central tier. */
-static BH_COLD void bin_give(struct core_cache *cache, unsigned size_class, size_t count)
+/* Hands the bin's last `count` objects to central_give() or central_give_home(). */
+static BH_COLD void bin_empty(struct core_cache *cache, unsigned size_class, size_t count,
+                              void (*give)(unsigned size_class, void **objects, size_t count))
 {
     while (count > 0) {
         size_t n = count < SIZE_CLASS_MAX_BATCH ? count : SIZE_CLASS_MAX_BATCH;
         void **top = cache->bins.top[size_class] - n;
         cache_set_top(cache, size_class, top);
         count -= n;
-        central_give(size_class, top + 1, n);
+        give(size_class, top + 1, n);
     }
+}
+
+static BH_COLD void bin_give(struct core_cache *cache, unsigned size_class, size_t count)
+{
+    bin_empty(cache, size_class, count, central_give);
 }
 
 static BH_COLD void bin_set_limit(struct core_cache *cache, unsigned size_class, void **base,
@@ -82,7 +99,7 @@ static BH_COLD void bin_set_limit(struct core_cache *cache, unsigned size_class,
 {
     cache->limit_bytes -= limit_bytes(cache->limit[size_class], size_class);
     cache->limit_bytes += limit_bytes(limit, size_class);
-    atomic_store_relaxed(&cache->limit[size_class], (uint8_t)limit); /* as top */
+    atomic_store_relaxed(&cache->limit[size_class], (uint16_t)limit); /* as top */
     atomic_store_relaxed(&cache->bins.end[size_class], base + limit);
 }
 
@@ -121,7 +138,7 @@ static BH_COLD bool bin_move(struct core_cache *cache, unsigned size_class, unsi
     memcpy(base, old, (count + 1) * sizeof(void *));
     if (cache->room[size_class])
         meta_free(old, cache->room[size_class] * sizeof(void *));
-    cache->room[size_class] = (uint8_t)room;
+    cache->room[size_class] = (uint16_t)room;
     cache_set_top(cache, size_class, base + count);
     atomic_store_relaxed(&cache->bins.end[size_class],
                          base + cache->limit[size_class]); /* as top */
@@ -131,8 +148,22 @@ static BH_COLD bool bin_move(struct core_cache *cache, unsigned size_class, unsi
 /* The slots for `limit` objects and the zero: a whole cell, so a few doublings suffice. */
 static unsigned room_for(unsigned limit)
 {
-    unsigned room = limit + 1 <= 4 ? 4 : 2u << bits_log2(limit);
-    return room > UINT8_MAX ? UINT8_MAX : room;
+    return limit < ROOM_MIN ? (unsigned)ROOM_MIN : 2u << bits_log2(limit);
+}
+
+/* Objects of a class that fill whole cache lines. */
+static unsigned line_objs(unsigned size_class)
+{
+    return (unsigned)span_line_objs(size_classes[size_class].object_bytes);
+}
+
+/* The first limit of a class of `most` slots: whole cache lines of small objects, which a core
+ * that takes but one then shares with nobody. */
+static unsigned first_limit(unsigned size_class, unsigned most)
+{
+    unsigned usual = most >= FIRST_LIMIT_SLOTS ? 2 : 1;
+    unsigned lines = line_objs(size_class);
+    return lines > usual ? lines : usual;
 }
 
 /* After a miss: twice the limit, if the class, the budget and memory allow. */
@@ -142,7 +173,7 @@ static BH_COLD void bin_grow(struct core_cache *cache, unsigned size_class)
     unsigned most = size_classes[size_class].slots;
     if (limit >= most)
         return;
-    unsigned wanted = limit ? 2 * limit : most >= FIRST_LIMIT_SLOTS ? 2 : 1;
+    unsigned wanted = limit ? 2 * limit : first_limit(size_class, most);
     wanted = wanted < most ? wanted : most;
     if (!make_budget(cache, size_class, limit_bytes(wanted - limit, size_class)))
         return;
@@ -159,12 +190,20 @@ static size_t batch_for(const struct core_cache *cache, unsigned size_class)
     return batch < half ? batch : half;
 }
 
+/* Objects to ask for at a miss: one to hand out and a batch to keep, in whole cache lines. */
+static size_t refill_count(const struct core_cache *cache, unsigned size_class)
+{
+    size_t want = bits_round_up(batch_for(cache, size_class) + 1, line_objs(size_class));
+    size_t most = cache->limit[size_class] + 1u;
+    return want < most ? want : most;
+}
+
 void *cache_refill(unsigned size_class)
 {
-    void *objects[SIZE_CLASS_MAX_BATCH + 1];
+    void *objects[CENTRAL_TAKE_MAX];
     uintptr_t irq = arch_irq_save();
     struct core_cache *cache = cache_own();
-    size_t keep = 0;
+    size_t want = 1;
     /* An interrupt between the miss and here may have filled the bin. */
     void *object = cache ? cache_pop_from(cache, size_class) : NULL;
     if (object) {
@@ -173,28 +212,40 @@ void *cache_refill(unsigned size_class)
     }
     if (cache) {
         bin_grow(cache, size_class);
-        keep = batch_for(cache, size_class);
+        want = refill_count(cache, size_class);
     }
-    size_t n = central_take(size_class, objects, keep + 1);
+    size_t n = central_take(size_class, objects, want);
+    harden_shuffle(objects, n);
     if (cache && n > 1) {
         void **top = cache->bins.top[size_class];
-        memcpy(top + 1, objects + 1, (n - 1) * sizeof(void *));
+        for (size_t i = 1; i < n; i++) /* the last first: they are handed out in their order */
+            top[n - i] = objects[i];
         cache_set_top(cache, size_class, top + n - 1);
     }
     arch_irq_restore(irq);
     return n > 0 ? objects[0] : NULL;
 }
 
+/* A core that frees an object of a class before it ever asked for one got it from another core,
+ * which may use the rest of its cache line: it goes home, where whole lines are given out. */
+static bool is_foreign(const struct core_cache *cache, unsigned size_class)
+{
+    return cache->limit[size_class] == 0;
+}
+
 void cache_flush(unsigned size_class, void *object)
 {
     uintptr_t irq = arch_irq_save();
     struct core_cache *cache = cache_own();
+    bool foreign = cache && is_foreign(cache, size_class);
     if (cache) {
         bin_grow(cache, size_class);
         if (cache->bins.top[size_class] == cache->bins.end[size_class])
             bin_give(cache, size_class, batch_for(cache, size_class));
     }
-    if (!cache || !cache_push_to(cache, size_class, object))
+    if (foreign)
+        central_give_home(size_class, &object, 1);
+    else if (!cache || !cache_push_to(cache, size_class, object))
         central_give(size_class, &object, 1);
     arch_irq_restore(irq);
 }
@@ -205,9 +256,9 @@ static BH_COLD bool drain_bin(unsigned size_class)
     uintptr_t irq = arch_irq_save();
     struct core_cache *cache = per_core_here(core_caches);
     size_t count = 0;
-    if (cache && !(BH_PROTECT == BH_PROTECT_BUSY && cache->busy)) {
+    if (cache && !cache_is_busy()) {
         count = cache_bin_count(cache, size_class);
-        bin_give(cache, size_class, count);
+        bin_empty(cache, size_class, count, central_give_home);
     }
     arch_irq_restore(irq);
     return count > 0;
@@ -219,4 +270,30 @@ BH_COLD bool cache_drain(void)
     for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++)
         any |= drain_bin(i);
     return any;
+}
+
+/* ---- looks from other cores ---- */
+
+BH_COLD size_t cache_bin_look(unsigned core, unsigned size_class)
+{
+    /* Acquire: pairs with cache_make(); a cache is filled in before it is shown. */
+    const struct core_cache *cache = atomic_load_acquire(&core_caches[core]);
+    if (!cache)
+        return 0;
+    /* Relaxed: three looks that may not belong together; a nonsensical difference counts as 0. */
+    size_t limit = atomic_load_relaxed(&cache->limit[size_class]);
+    void **top = atomic_load_relaxed(&cache->bins.top[size_class]);
+    size_t left = (size_t)(atomic_load_relaxed(&cache->bins.end[size_class]) - top);
+    return left <= limit ? limit - left : 0;
+}
+
+BH_COLD struct cache_look cache_look(unsigned core)
+{
+    struct cache_look look = {0, 0};
+    const struct core_cache *cache = atomic_load_acquire(&core_caches[core]); /* as above */
+    for (unsigned i = 1; cache && i < SIZE_CLASS_COUNT; i++) {
+        look.objs += cache_bin_look(core, i);
+        look.state = look.state * 31 + (uintptr_t)atomic_load_relaxed(&cache->bins.top[i]); /* " */
+    }
+    return look;
 }

@@ -39,12 +39,12 @@
 #define CACHE_HAS_SLOT (BH_PROTECT == BH_PROTECT_RESTART || BH_PROTECT == BH_PROTECT_NONE)
 
 struct core_cache {
-    struct arch_bins bins;           /* first: the slot points here */
-    uint8_t limit[SIZE_CLASS_COUNT]; /* objects a bin may hold */
-    uint8_t room[SIZE_CLASS_COUNT];  /* slots in its array, the zero included; 0: none */
-    uint8_t shrink_next;             /* the class whose turn it is to shrink */
-    uint8_t busy;                    /* BUSY: a fast path is under way */
-    size_t limit_bytes;              /* sum of limit * object_bytes: what the budget bounds */
+    struct arch_bins bins;            /* first: the slot points here */
+    uint16_t limit[SIZE_CLASS_COUNT]; /* objects a bin may hold */
+    uint16_t room[SIZE_CLASS_COUNT];  /* slots in its array, the zero included; 0: none */
+    uint8_t shrink_next;              /* the class whose turn it is to shrink */
+    uint8_t busy;                     /* BUSY: a fast path is under way */
+    size_t limit_bytes;               /* sum of limit * object_bytes: what the budget bounds */
 };
 BH_STATIC_ASSERT(offsetof(struct core_cache, bins) == 0, "the slot points to the bins");
 BH_STATIC_ASSERT(PAGE_CLASS_COUNT <= ARCH_BINS, "a bin for every class byte");
@@ -118,7 +118,7 @@ BH_INLINE bool cache_push(size_t bin, void *object)
 
 #define CACHE_FAST __attribute__((noinline))
 
-/* The port's: what the slot of a core is elsewhere. */
+/* What the slot of a core is elsewhere. */
 extern __thread void *bh_core_slot __attribute__((tls_model("initial-exec")));
 
 static inline void cache_slot_set(const struct arch_bins *bins)
@@ -218,7 +218,24 @@ void *cache_refill(unsigned size_class);
 /* Takes `object` although the bin was full: a batch goes to the central tier. */
 void cache_flush(unsigned size_class, void *object);
 
-/* Empties this core's bins into the central tier. True when there was anything in them. */
+/* Empties this core's bins into the spans. True when there was anything in them. */
 bool cache_drain(void);
+
+/* Objects in one core's bin, looked at from any core while it may change: a figure. */
+size_t cache_bin_look(unsigned core, unsigned size_class);
+
+/* All bins of a core likewise. Two looks with the same state: it has hardly used them meanwhile. */
+struct cache_look {
+    size_t objs;
+    uintptr_t state; /* made from all tops */
+};
+struct cache_look cache_look(unsigned core);
+
+/* Whether this core's cache may not be touched now: its fast path is what this interrupted. */
+static inline bool cache_is_busy(void)
+{
+    const struct core_cache *cache = per_core_here(core_caches);
+    return BH_PROTECT == BH_PROTECT_BUSY && cache && cache->busy;
+}
 
 #endif

@@ -3,69 +3,31 @@
 #include "alloc/central.h"
 #include "alloc/budget.h"
 #include "alloc/crime.h"
+#include "alloc/harden.h"
 #include "alloc/meta.h"
 #include "alloc/page_heap.h"
 #include "alloc/span.h"
 #include "kernel-lib/memory.h"
 
-#define TRANSFER_BATCHES 8
+/* The most that a transfer cache holds. */
+#define TRANSFER_SLOTS 512
+#define TRANSFER_BYTES ((size_t)64 << 10)
+
+/* A transfer cache that is full asks for more room at every so many batches only. */
+#define GROW_EVERY 8
+
+/* Classes that one that wants more room looks at for some of theirs. */
+#define SHRINK_LOOKS 8
 
 /* A ring's head points at itself, so each is named in its own initialiser. */
-#define SIZE_CLASS_ROW(class, bytes, pages, objs, magic, batch, slots) \
-    [class] = {.lock = SPINLOCK_INIT(LOCK_CENTRAL, "central"),         \
+#define SIZE_CLASS_ROW(class, ...)                             \
+    [class] = {.lock = SPINLOCK_INIT(LOCK_CENTRAL, "central"), \
                .partial = {&centrals[class].partial, &centrals[class].partial}},
 struct central centrals[SIZE_CLASS_COUNT] = {SIZE_CLASS_TABLE};
 #undef SIZE_CLASS_ROW
 
-size_t central_transfer_bytes;
-
-/* ---- the transfer cache, under the lock ---- */
-
-static size_t transfer_take(struct central *central, unsigned size_class, void **objects,
-                            size_t want)
-{
-    size_t n = central->transfer_count < want ? central->transfer_count : want;
-    if (n == 0)
-        return 0; /* and there may be no array */
-    central->transfer_count -= (uint32_t)n;
-    memcpy(objects, central->transfer + central->transfer_count, n * sizeof(void *));
-    /* Relaxed: a figure for the budget. */
-    atomic_sub_relaxed(&central_transfer_bytes, n * size_classes[size_class].object_bytes);
-    return n;
-}
-
-/* False: no room, or the budget is spent. */
-static bool transfer_give(struct central *central, unsigned size_class, void **objects, size_t n)
-{
-    size_t bytes = n * size_classes[size_class].object_bytes;
-    if (central->transfer_count + n > central->transfer_room ||
-        atomic_load_relaxed(&central_transfer_bytes) + bytes > budget_transfer_bytes())
-        return false;
-    memcpy(central->transfer + central->transfer_count, objects, n * sizeof(void *));
-    central->transfer_count += (uint32_t)n;
-    atomic_add_relaxed(&central_transfer_bytes, bytes);
-    return true;
-}
-
-/* Gives a class its array, at the first batch that comes back: with no lock held. */
-static BH_COLD void transfer_make(struct central *central, unsigned size_class)
-{
-    size_t room = (size_t)size_classes[size_class].batch * TRANSFER_BATCHES;
-    size_t bytes = room * sizeof(void *);
-    if (budget_transfer_bytes() < bytes)
-        return; /* a heap too small to spend memory on this */
-    void **array = meta_alloc_spare(bytes);
-    uintptr_t irq = spinlock_acquire(&central->lock);
-    bool first = array && !central->transfer;
-    if (first) {
-        /* Relaxed: central_give() looks without the lock whether there is one, not into it. */
-        atomic_store_relaxed(&central->transfer, array);
-        central->transfer_room = (uint32_t)room;
-    }
-    spinlock_release(&central->lock, irq);
-    if (!first)
-        meta_free(array, bytes);
-}
+/* Sum over the classes of transfer_limit * object_bytes. */
+static size_t transfer_reserved_bytes;
 
 /* ---- spans, under the lock ---- */
 
@@ -74,6 +36,7 @@ static size_t take_from_spans(struct central *central, void **objects, size_t wa
     size_t n = 0;
     while (n < want && !list_is_empty(&central->partial)) {
         struct bh_span *span = container_of(central->partial.next, struct bh_span, link);
+        harden_check_record(span);
         n += span_take(span, objects + n, want - n);
         if (span->free_objs == 0) {
             list_remove(&span->link);
@@ -90,18 +53,19 @@ static void list_span(struct central *central, struct bh_span *span)
     list_push(&central->partial, &span->link);
 }
 
-/* Puts an object into its span. A span that is whole now leaves the list for `whole`. */
-static enum span_crime give_to_span(struct central *central, unsigned size_class, uintptr_t object,
-                                    struct list *whole)
+/* A batch on its way into its spans. */
+struct homecoming {
+    void **objects;
+    size_t count;
+    size_t done; /* objects that are home */
+    enum span_crime crime;
+    struct list whole; /* spans to be freed when the lock is released */
+};
+
+/* The span has got its first free object, or its last: into the list, or out of it. */
+static void span_moves(struct central *central, struct bh_span *span, struct list *whole)
 {
-    if (pagemap_class(object) != size_class)
-        return SPAN_TWICE; /* the first free was the span's last: the span is gone */
-    struct bh_span *span = pagemap_span(object);
-    enum span_crime crime = span_put(span, object);
-    if (crime != SPAN_OK)
-        return crime;
-    central->out_objs--;
-    if (span->free_objs == 1 && span->state == SPAN_IN_USE)
+    if (span->state == SPAN_IN_USE)
         list_span(central, span);
     if (span->free_objs == span->objs) {
         list_remove(&span->link);
@@ -109,39 +73,54 @@ static enum span_crime give_to_span(struct central *central, unsigned size_class
         central->spans--;
         list_push(whole, &span->link);
     }
-    return SPAN_OK;
 }
 
-/* ---- interface ---- */
-
-static BH_COLD struct bh_span *new_span(unsigned size_class)
+/* Whether two objects are in one page, and so in one span. */
+static bool is_same_page(const void *a, const void *b)
 {
-    struct bh_span *span = span_new_small(size_class, KIND_MANUAL);
+    return ((uintptr_t)a ^ (uintptr_t)b) < PAGE_BYTES;
+}
+
+/* The span of an object that comes home. NULL: it is home already, for all of its span is: that is
+ * gone from the page map, or will be in a moment. */
+static struct bh_span *span_to_put(unsigned size_class, uintptr_t object)
+{
+    if (pagemap_class(object) != size_class)
+        return NULL;
+    struct bh_span *span = pagemap_span(object);
+    harden_check_record(span);
+    return span->free_objs < span->objs ? span : NULL;
+}
+
+/* Stops at the first object that is none, or home already. */
+static void put_all(struct central *central, unsigned size_class, struct homecoming *batch)
+{
+    struct bh_span *span = NULL;
+    const void *last = NULL; /* in no object's page */
+    size_t done = 0;
+    for (; done < batch->count; done++) {
+        const void *object = batch->objects[done];
+        if (!is_same_page(object, last))
+            span = span_to_put(size_class, (uintptr_t)object);
+        last = object;
+        batch->crime = span ? span_put(span, (uintptr_t)object) : SPAN_TWICE;
+        if (BH_UNLIKELY(batch->crime != SPAN_OK))
+            break;
+        if (span->free_objs == 1 || span->free_objs == span->objs)
+            span_moves(central, span, &batch->whole);
+    }
+    batch->done = done;
+    central->out_objs -= done;
+}
+
+/* ---- spans, without the lock ---- */
+
+static BH_COLD struct bh_span *new_span(unsigned size_class, size_t spans)
+{
+    struct bh_span *span = span_new_small(size_class, KIND_MANUAL, spans);
     if (span)
         page_heap_publish(span);
     return span;
-}
-
-size_t central_take(unsigned size_class, void **objects, size_t want)
-{
-    struct central *central = &centrals[size_class];
-    uintptr_t irq = spinlock_acquire(&central->lock);
-    size_t n = transfer_take(central, size_class, objects, want);
-    if (n == 0)
-        n = take_from_spans(central, objects, want);
-    spinlock_release(&central->lock, irq);
-    if (n > 0)
-        return n;
-
-    struct bh_span *span = new_span(size_class);
-    if (!span)
-        return 0;
-    irq = spinlock_acquire(&central->lock);
-    central->spans++;
-    list_span(central, span);
-    n = take_from_spans(central, objects, want);
-    spinlock_release(&central->lock, irq);
-    return n;
 }
 
 static void free_whole_spans(struct list *whole)
@@ -153,52 +132,218 @@ static void free_whole_spans(struct list *whole)
     }
 }
 
+/* The records are wanted in a moment, under the lock: the misses are taken here, all at a time. */
+static void fetch_records(void **objects, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (!is_same_page(objects[i], objects[i - 1]))
+            __builtin_prefetch(pagemap_span((uintptr_t)objects[i]), 1);
+}
+
 static const char *const crime_texts[] = {
     [SPAN_OK] = "", [SPAN_INTERIOR] = "inside an object", [SPAN_TWICE] = "freed twice"};
 
-/* Puts objects into their spans, whatever the budget. The crime is told with the lock released. */
-static void give_all_to_spans(unsigned size_class, void **objects, size_t count)
+/* The crime is told with the lock released. */
+void central_give_home(unsigned size_class, void **objects, size_t count)
 {
     struct central *central = &centrals[size_class];
-    struct list whole;
-    enum span_crime crime = SPAN_OK;
-    size_t i = 0;
-    list_init(&whole);
+    struct homecoming batch = {.objects = objects, .count = count, .crime = SPAN_OK};
+    list_init(&batch.whole);
+    fetch_records(objects, count);
     uintptr_t irq = spinlock_acquire(&central->lock);
-    while (i < count && crime == SPAN_OK)
-        crime = give_to_span(central, size_class, (uintptr_t)objects[i++], &whole);
+    put_all(central, size_class, &batch);
     spinlock_release(&central->lock, irq);
-    if (crime != SPAN_OK)
-        crime_panic("bh_free", (uintptr_t)objects[i - 1], crime_texts[crime], 0);
-    free_whole_spans(&whole);
+    if (batch.crime != SPAN_OK)
+        crime_panic("bh_free", (uintptr_t)objects[batch.done], crime_texts[batch.crime], 0);
+    free_whole_spans(&batch.whole);
+}
+
+/* ---- the transfer cache, under the lock ---- */
+
+/* Relaxed, and so transfer_limit: is_full() looks at them without the lock. */
+static void set_count(struct central *central, size_t count)
+{
+    atomic_store_relaxed(&central->transfer_count, (uint16_t)count);
+}
+
+static void set_limit(struct central *central, size_t limit)
+{
+    atomic_store_relaxed(&central->transfer_limit, (uint16_t)limit);
+}
+
+static size_t transfer_take(struct central *central, void **objects, size_t want)
+{
+    size_t n = central->transfer_count < want ? central->transfer_count : want;
+    if (n == 0)
+        return 0; /* and there may be no array */
+    set_count(central, central->transfer_count - n);
+    memcpy(objects, central->transfer + central->transfer_count, n * sizeof(void *));
+    return n;
+}
+
+static bool transfer_give(struct central *central, void **objects, size_t n)
+{
+    if (central->transfer_count + n > central->transfer_limit)
+        return false;
+    memcpy(central->transfer + central->transfer_count, objects, n * sizeof(void *));
+    set_count(central, central->transfer_count + n);
+    return true;
+}
+
+/* ---- how much a transfer cache may hold ---- */
+
+/* The slots of a class's array: two batches at least. */
+static size_t transfer_room(unsigned size_class)
+{
+    const struct size_class *info = &size_classes[size_class];
+    size_t least = 2u * info->batch;
+    size_t room = TRANSFER_BYTES / info->object_bytes;
+    if (room > TRANSFER_SLOTS)
+        return TRANSFER_SLOTS;
+    return room > least ? room : least;
+}
+
+static size_t bytes_of(unsigned size_class, size_t objs)
+{
+    return objs * size_classes[size_class].object_bytes;
+}
+
+/* Relaxed, here and below: a sum for the budget, nothing is read on the strength of it. */
+static bool reserve(size_t bytes)
+{
+    size_t before = atomic_add_relaxed(&transfer_reserved_bytes, bytes);
+    if (before + bytes <= budget_transfer_bytes())
+        return true;
+    atomic_sub_relaxed(&transfer_reserved_bytes, bytes);
+    return false;
+}
+
+/* Gives a class its array, at the first batch that comes back: with no lock held. */
+static BH_COLD void transfer_make(struct central *central, unsigned size_class)
+{
+    size_t bytes = transfer_room(size_class) * sizeof(void *);
+    if (budget_transfer_bytes() < bytes)
+        return; /* a heap too small to spend memory on this */
+    void **array = meta_alloc_spare(bytes);
+    uintptr_t irq = spinlock_acquire(&central->lock);
+    bool first = array && !central->transfer;
+    if (first)
+        atomic_store_relaxed(&central->transfer,
+                             array); /* transfer_grow() looks without the lock */
+    spinlock_release(&central->lock, irq);
+    if (!first)
+        meta_free(array, bytes);
+}
+
+/* Room for a batch less, in a class that has room for any; what no longer fits goes home. */
+static BH_COLD bool transfer_shrink(unsigned size_class)
+{
+    struct central *central = &centrals[size_class];
+    void *objects[SIZE_CLASS_MAX_BATCH];
+    size_t n = 0;
+    uintptr_t irq = spinlock_acquire(&central->lock);
+    size_t limit = central->transfer_limit;
+    size_t less = limit < size_classes[size_class].batch ? limit : size_classes[size_class].batch;
+    size_t left = limit - less;
+    set_limit(central, left);
+    if (central->transfer_count > left)
+        n = transfer_take(central, objects, central->transfer_count - left);
+    spinlock_release(&central->lock, irq);
+    atomic_sub_relaxed(&transfer_reserved_bytes, bytes_of(size_class, less));
+    central_give_home(size_class, objects, n);
+    return limit > 0;
+}
+
+static BH_COLD void shrink_another(unsigned size_class)
+{
+    static unsigned turn;
+    for (unsigned i = 0; i < SHRINK_LOOKS; i++) {
+        /* Relaxed: whose turn it is matters little, two cores may well take the same. */
+        unsigned victim = atomic_add_relaxed(&turn, 1) % (SIZE_CLASS_COUNT - 1) + 1;
+        if (victim != size_class && transfer_shrink(victim))
+            return;
+    }
+}
+
+/* Room for `count` more. False: no memory for the array, or the budget is spent; then another class
+ * has less, and the next try may do. */
+static BH_COLD bool transfer_grow(struct central *central, unsigned size_class, size_t count)
+{
+    if (!reserve(bytes_of(size_class, count))) {
+        shrink_another(size_class);
+        return false;
+    }
+    if (!atomic_load_relaxed(&central->transfer)) /* the look under the lock decides */
+        transfer_make(central, size_class);
+    uintptr_t irq = spinlock_acquire(&central->lock);
+    size_t limit = central->transfer_limit + count;
+    bool grows = central->transfer && limit <= transfer_room(size_class);
+    if (grows)
+        set_limit(central, limit);
+    spinlock_release(&central->lock, irq);
+    if (!grows)
+        atomic_sub_relaxed(&transfer_reserved_bytes, bytes_of(size_class, count));
+    return grows;
+}
+
+/* Whether the transfer cache has no room for `count` more and is not to have any. Relaxed: a look
+ * without the lock, after which nothing is certain. */
+static bool is_full(struct central *central, unsigned size_class, size_t count)
+{
+    size_t limit = atomic_load_relaxed(&central->transfer_limit);
+    if (atomic_load_relaxed(&central->transfer_count) + count <= limit)
+        return false;
+    if (limit + count > transfer_room(size_class))
+        return true;
+    unsigned turn = atomic_load_relaxed(&central->grow_turn); /* lost turns do no harm */
+    atomic_store_relaxed(&central->grow_turn, (uint16_t)((turn + 1) % GROW_EVERY));
+    return turn || !transfer_grow(central, size_class, count);
+}
+
+/* ---- interface ---- */
+
+size_t central_take(unsigned size_class, void **objects, size_t want)
+{
+    struct central *central = &centrals[size_class];
+    uintptr_t irq = spinlock_acquire(&central->lock);
+    size_t n = transfer_take(central, objects, want);
+    if (n == 0)
+        n = take_from_spans(central, objects, want);
+    size_t spans = central->spans;
+    spinlock_release(&central->lock, irq);
+    if (n > 0)
+        return n;
+
+    struct bh_span *span = new_span(size_class, spans);
+    if (!span)
+        return 0;
+    irq = spinlock_acquire(&central->lock);
+    central->spans++;
+    list_span(central, span);
+    n = take_from_spans(central, objects, want);
+    spinlock_release(&central->lock, irq);
+    return n;
 }
 
 void central_give(unsigned size_class, void **objects, size_t count)
 {
     struct central *central = &centrals[size_class];
-    if (!atomic_load_relaxed(&central->transfer)) /* as in transfer_make() */
-        transfer_make(central, size_class);
-    uintptr_t irq = spinlock_acquire(&central->lock);
-    bool stocked = transfer_give(central, size_class, objects, count);
-    spinlock_release(&central->lock, irq);
+    bool stocked = false;
+    if (!is_full(central, size_class, count)) {
+        uintptr_t irq = spinlock_acquire(&central->lock);
+        stocked = transfer_give(central, objects, count);
+        spinlock_release(&central->lock, irq);
+    }
     if (!stocked)
-        give_all_to_spans(size_class, objects, count);
+        central_give_home(size_class, objects, count);
 }
 
 BH_COLD bool central_drain(unsigned size_class)
 {
-    struct central *central = &centrals[size_class];
-    void *objects[SIZE_CLASS_MAX_BATCH];
     bool any = false;
-    for (;;) {
-        uintptr_t irq = spinlock_acquire(&central->lock);
-        size_t n = transfer_take(central, size_class, objects, SIZE_CLASS_MAX_BATCH);
-        spinlock_release(&central->lock, irq);
-        if (n == 0)
-            return any;
-        give_all_to_spans(size_class, objects, n);
+    while (transfer_shrink(size_class))
         any = true;
-    }
+    return any;
 }
 
 BH_COLD void central_count(unsigned size_class, size_t *out_objs, size_t *transfer_objs)

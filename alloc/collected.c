@@ -2,8 +2,10 @@
 /* Collected objects: allocating and freeing by hand. See collected.h; sweeping is in sweep.c. */
 #include "alloc/collected.h"
 #include "alloc/crime.h"
+#include "alloc/harden.h"
 #include "alloc/meta.h"
 #include "alloc/page_heap.h"
+#include "alloc/poison.h"
 #include "alloc/room.h"
 #include "alloc/span.h"
 #include "alloc/walk.h"
@@ -125,6 +127,14 @@ static void *small_fast(struct collected_cache *cache, enum bh_kind kind, size_t
     return cursor_bump(cursor_for(cache, kind, size_class), size_classes[size_class].object_bytes);
 }
 
+/* What a run has in it is closed until it is handed out. NULL passes. */
+static void *hand_out(void *object, size_t bytes)
+{
+    if (object)
+        poison_lift((uintptr_t)object, bytes);
+    return object;
+}
+
 void *collected_alloc_fast(enum bh_kind kind, size_t bytes)
 {
     if (bytes >= SIZE_CLASS_MAX)
@@ -133,7 +143,7 @@ void *collected_alloc_fast(enum bh_kind kind, size_t bytes)
     struct collected_cache *cache = cache_here();
     void *object = is_tiny(kind, bytes) ? tiny_fast(cache, bytes) : small_fast(cache, kind, bytes);
     arch_irq_restore(irq);
-    return object;
+    return hand_out(object, bytes);
 }
 
 /* ---- runs and spans, interrupts off, on this core ---- */
@@ -178,6 +188,14 @@ static size_t run_end(const struct bh_span *span, size_t from)
     return to - from < most ? to : from + most;
 }
 
+static void clear_run(const struct cursor *cursor)
+{
+    size_t bytes = cursor->end - cursor->next;
+    poison_lift(cursor->next, bytes);
+    memset((void *)cursor->next, 0, bytes); /* NOLINT: an address becomes memory */
+    poison_lay(cursor->next, bytes);
+}
+
 /* The cursor gets the next free run of its span; false when the span is used up. */
 static bool cursor_next_run(struct cursor *cursor)
 {
@@ -189,13 +207,12 @@ static bool cursor_next_run(struct cursor *cursor)
     }
     size_t to = run_end(span, from);
     bits_reserve(span, from, to);
-    span->next_idx = (uint32_t)to;
+    span->next_idx = (uint16_t)to;
     cursor->next = span_object(span, (uint32_t)from);
     cursor->end = span_object(span, (uint32_t)to);
-    size_t bytes = cursor->end - cursor->next;
     if (!(span->flags & RUN_ZEROED))
-        memset((void *)cursor->next, 0, bytes); /* NOLINT: an address becomes memory */
-    count_add(bytes);
+        clear_run(cursor);
+    count_add(cursor->end - cursor->next);
     return true;
 }
 
@@ -212,18 +229,28 @@ static struct bh_span *take_partial(struct collected_central *central)
     return span;
 }
 
+/* Counts `change` spans more; returns how many there were. */
+static size_t count_spans(struct collected_central *central, int change)
+{
+    uintptr_t irq = spinlock_acquire(&central->lock);
+    size_t before = central->span_count;
+    central->span_count += (size_t)change;
+    spinlock_release(&central->lock, irq);
+    return before;
+}
+
+/* Interrupts stay off from the count to the span: no stop sees one without the other. */
 static struct bh_span *take_new(struct collected_central *central, enum bh_kind kind,
                                 unsigned size_class)
 {
-    struct bh_span *span = span_new_small(size_class, kind);
-    if (!span)
+    struct bh_span *span = span_new_small(size_class, kind, count_spans(central, 1));
+    if (!span) {
+        count_spans(central, -1);
         return NULL;
+    }
     span->sweep_cycle = sweep_cycle;
     span_set_state(span, SPAN_CACHED);
     page_heap_publish(span);
-    uintptr_t irq = spinlock_acquire(&central->lock);
-    central->span_count++;
-    spinlock_release(&central->lock, irq);
     return span;
 }
 
@@ -292,7 +319,7 @@ static void *small_slow(enum bh_kind kind, size_t bytes)
     if (tiny)
         tiny_open(cache_here(), object, bytes);
     arch_irq_restore(irq);
-    return object;
+    return hand_out(object, bytes);
 }
 
 /* In the page map and in the list at once, as far as this core can be stopped. */
@@ -308,7 +335,7 @@ static void large_show(struct bh_span *span)
     list_push(&central->full, &span->link);
     central->span_count++;
     spinlock_release(&central->lock, lock_irq);
-    count_add(span->object_bytes);
+    count_add(span_object_bytes(span));
     arch_irq_restore(irq);
 }
 
@@ -322,8 +349,10 @@ static void *large_slow(enum bh_kind kind, size_t bytes)
      * reference to the object is in this variable. The span's record is no root. */
     void *object = (void *)span->base; /* NOLINT: an address becomes memory */
     /* Nobody knows the span yet, so this may take as long as it likes, interrupts on. */
+    poison_lift(span->base, span_object_bytes(span));
     if (!(span->flags & RUN_ZEROED))
-        memset(object, 0, span->object_bytes);
+        memset(object, 0, span_object_bytes(span));
+    poison_open(span->base, bytes, span_object_bytes(span));
     large_show(span);
     return object;
 }
@@ -342,7 +371,7 @@ void *collected_alloc_slow(enum bh_kind kind, size_t bytes)
 static bool free_bit(struct bh_span *span, uint32_t idx)
 {
     uint64_t bit = (uint64_t)1 << (idx % 64);
-    uint64_t *words = span_is_unswept(span) ? span->mark_bits : span->bits;
+    uint64_t *words = span_is_unswept(span) ? span_mark_bits(span) : span->bits;
     /* Release: pairs with bits_reserve(), which takes the object without this lock. */
     return atomic_and_release(&words[idx / 64], ~bit) & bit;
 }
@@ -384,8 +413,10 @@ static bool is_tiny_block(const struct bh_span *span)
 static void free_in_span(struct bh_span *span, uintptr_t address, uintptr_t caller)
 {
     struct collected_central *central = collected_central_of(span);
-    size_t object_bytes = span->object_bytes;
+    size_t object_bytes = span_object_bytes(span);
     uintptr_t irq = spinlock_acquire(&central->lock);
+    harden_check_record(span);         /* under the lock: a sweep changes where the bitmaps are */
+    poison_lay(address, object_bytes); /* before another core may have it */
     bool was_allocated =
         !is_reserved_here(span, address) && free_bit(span, span_idx(span, address));
     bool whole = was_allocated && relist(central, span);

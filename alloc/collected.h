@@ -51,7 +51,7 @@ extern struct collected_central collected_centrals[KIND_COUNT - KIND_FIRST_COLLE
                                                   [SIZE_CLASS_COUNT];
 
 /* The cycle that swept spans carry; all cores are stopped when it changes. */
-extern uint32_t sweep_cycle;
+extern uint8_t sweep_cycle;
 
 /* Spans left to sweep. */
 extern size_t sweep_left;

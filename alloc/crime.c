@@ -13,7 +13,7 @@ static BH_COLD size_t describe_large(const struct bh_span *span, uintptr_t addre
                                      size_t bytes)
 {
     return print_format(buffer, bytes, "byte %zu of the large object 0x%zx (%zu bytes, %s)",
-                        (size_t)(address - span->base), (size_t)span->base, span->object_bytes,
+                        (size_t)(address - span->base), (size_t)span->base, span_object_bytes(span),
                         kind_names[span->kind]);
 }
 
@@ -26,35 +26,40 @@ static BH_COLD size_t describe_small(const struct bh_span *span, uintptr_t addre
                             kind_names[span->kind], (size_t)span->base, span->size_class);
     uintptr_t base = span_object(span, idx);
     return print_format(buffer, bytes,
-                        "byte %zu of object %u (0x%zx, %zu bytes) of the %s span 0x%zx, class %u",
+                        "byte %zu of object %u (0x%zx, %u bytes) of the %s span 0x%zx, class %u",
                         (size_t)(address - base), idx, (size_t)base, span->object_bytes,
                         kind_names[span->kind], (size_t)span->base, span->size_class);
 }
 
-/* Whether the page at `offset` into the region's pages belongs to a free run. */
-static BH_COLD bool is_in_free_run(const struct page_region *region, uintptr_t offset)
+/* By the records and not by the page map, where a large manual object has its first page only. */
+BH_COLD const struct bh_span *crime_span(uintptr_t address)
 {
-    const struct bh_span *run = &region->records[offset >> PAGE_SHIFT];
-    while (run > region->records && run->state == SPAN_NONE)
-        run--; /* to the head */
-    return span_is_free_run(run);
+    const struct bh_span *run = page_heap_run_at(address);
+    return run && span_is_span(run) ? run : NULL;
+}
+
+/* A large object that was freed and is kept for the sake of its guards. */
+static BH_COLD bool is_stocked(const struct bh_span *run)
+{
+    return run->state == SPAN_PRIVATE && run->flags & RUN_GUARDED;
 }
 
 static BH_COLD const char *describe_outside(uintptr_t address)
 {
-    const struct page_region *region = page_heap_region_of(address);
-    if (!region)
+    if (!page_heap_region_of(address))
         return "outside the heap";
-    uintptr_t offset = address - region->first_page;
-    bool free_page = offset < region->pages << PAGE_SHIFT && is_in_free_run(region, offset);
-    return free_page ? "in free pages of the heap" : "in the heap's metadata";
+    const struct bh_span *run = page_heap_run_at(address);
+    if (run && run->flags & RUN_GUARD)
+        return "in a guard page of the heap";
+    bool free_pages = run && (span_is_free_run(run) || is_stocked(run));
+    return free_pages ? "in free pages of the heap" : "in the heap's metadata";
 }
 
 BH_COLD size_t walk_describe(uintptr_t address, char *buffer, size_t bytes)
 {
-    if (page_class_is_free(pagemap_class(address)))
+    const struct bh_span *span = crime_span(address);
+    if (!span)
         return print_format(buffer, bytes, "%s", describe_outside(address));
-    const struct bh_span *span = pagemap_span(address);
     return span->size_class ? describe_small(span, address, buffer, bytes)
                             : describe_large(span, address, buffer, bytes);
 }

@@ -10,12 +10,17 @@
 #ifndef ALLOC_CRIME_H
 #define ALLOC_CRIME_H
 
+#include "alloc/types.h"
 #include <stdint.h>
 
 /* `call` is the public function's name, `what` the crime, `caller` a return address or 0 when the
  * crime came to light later than at the call. */
 _Noreturn void crime_panic(const char *call, uintptr_t address, const char *what, uintptr_t caller)
     __attribute__((cold));
+
+/* The span that an address lies in, or NULL: also behind the first page of a large manual object,
+ * which the page map does not show. */
+const struct bh_span *crime_span(uintptr_t address);
 
 /* The return address of the public function this is used in. */
 #define CRIME_CALLER() ((uintptr_t)__builtin_return_address(0))

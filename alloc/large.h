@@ -17,7 +17,4 @@ bool large_free(void *object);
 /* Makes the object `bytes` long where it is; false when it cannot grow there. */
 bool large_resize(struct bh_span *span, size_t bytes);
 
-/* Large manual objects now, and their bytes. */
-void large_count(size_t *objects, size_t *bytes);
-
 #endif

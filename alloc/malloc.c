@@ -14,6 +14,7 @@
 #include "alloc/malloc.h"
 #include "alloc/cache.h"
 #include "alloc/crime.h"
+#include "alloc/harden.h"
 #include "alloc/large.h"
 #include "alloc/page_heap.h"
 #include "alloc/redzone.h"
@@ -27,8 +28,10 @@ static __attribute__((noinline)) void *small_slow(unsigned size_class)
 {
     for (unsigned attempt = 0;; attempt++) {
         void *object = cache_refill(size_class);
-        if (object)
+        if (object) {
+            harden_out(object, size_class);
             return object;
+        }
         if (!room_make(size_classes[size_class].object_bytes, attempt))
             return room_failed();
     }
@@ -37,7 +40,10 @@ static __attribute__((noinline)) void *small_slow(unsigned size_class)
 CACHE_FAST void *malloc_class(unsigned size_class)
 {
     void *object = cache_pop(size_class);
-    return BH_LIKELY(object) ? object : small_slow(size_class);
+    if (BH_UNLIKELY(!object))
+        return small_slow(size_class);
+    harden_out(object, size_class);
+    return object;
 }
 
 /* noinline: or bh_malloc() would save the registers this needs, for every small request. */
@@ -54,11 +60,11 @@ __attribute__((noinline)) void *malloc_large(size_t bytes, size_t align)
 
 void *malloc_finish_slow(void *object, size_t bytes)
 {
-    if (BH_DEBUG >= 1 && object) {
+    if (REDZONE && object) {
         const struct bh_span *span = pagemap_span((uintptr_t)object);
         if (span->size_class) /* a large object is fresh pages, which nobody has closed */
             redzone_check_free(object, span->object_bytes);
-        redzone_open(object, bytes, span->object_bytes);
+        redzone_open(object, bytes, span_object_bytes(span));
     }
     return object;
 }
@@ -88,13 +94,14 @@ CACHE_FAST void *bh_malloc(size_t bytes)
     void *object = cache_pop(size_class);
     if (BH_UNLIKELY(!object))
         return malloc_miss(size_class, bytes);
+    harden_out(object, size_class);
     return malloc_finish(object, bytes);
 }
 
 /* A large object from pages known to be zero need not be cleared again. */
 static bool is_zero_already(const void *object)
 {
-    if (BH_DEBUG >= 1 || pagemap_class((uintptr_t)object) != PAGE_MANUAL_LARGE)
+    if (REDZONE || pagemap_class((uintptr_t)object) != PAGE_MANUAL_LARGE)
         return false;
     return pagemap_span((uintptr_t)object)->flags & RUN_ZEROED;
 }
@@ -117,13 +124,16 @@ BH_COLD size_t malloc_check(const char *call, void *object, uintptr_t caller)
     uintptr_t address = (uintptr_t)object;
     unsigned class_byte = pagemap_class(address);
     if (page_class_is_free(class_byte))
-        crime_panic(call, address, "not an allocated object", caller);
+        crime_panic(call, address,
+                    crime_span(address) ? "inside an object" : "not an allocated object",
+                    caller);
     if (class_byte == PAGE_COLLECTED)
         crime_panic(call, address, "a collected object: bh_gc_free() frees it", caller);
     struct bh_span *span = pagemap_span(address);
     if (!span_is_object(span, address))
         crime_panic(call, address, "inside an object", caller);
-    return redzone_check(call, object, span->object_bytes, caller);
+    harden_check_out(span, object, call, caller);
+    return redzone_check(call, object, span_object_bytes(span), caller);
 }
 
 /* Large, or a crime. */
@@ -142,6 +152,7 @@ static __attribute__((noinline)) void free_miss(void *object, size_t class_byte,
         cache_flush((unsigned)class_byte, object);
     else
         free_other(object, caller);
+    page_heap_hand_over();
 }
 
 /* What a build that is not plain does before an object goes back. Returns what was asked for. */
@@ -149,16 +160,16 @@ static size_t free_prepare(const char *call, void *object, uintptr_t caller)
 {
     size_t bytes = malloc_check(call, object, caller);
     const struct bh_span *span = pagemap_span((uintptr_t)object);
-    if (BH_DEBUG >= 1 && span->size_class)
+    if (REDZONE && span->size_class)
         redzone_close(object, span->object_bytes);
     return bytes;
 }
 
 CACHE_FAST void bh_free(void *object)
 {
-    if (!MALLOC_PLAIN && object)
+    if (REDZONE && object)
         free_prepare("bh_free", object, CRIME_CALLER());
-    size_t class_byte = pagemap_class_fast((uintptr_t)object);
+    size_t class_byte = harden_back(object, "bh_free", CRIME_CALLER());
     if (BH_UNLIKELY(!cache_push(class_byte, object)))
         free_miss(object, class_byte, CRIME_CALLER());
 }
@@ -166,8 +177,10 @@ CACHE_FAST void bh_free(void *object)
 static void free_sized_checked(void *object, size_t bytes, uintptr_t caller)
 {
     size_t asked = malloc_check("bh_free_sized", object, caller);
-    if (BH_DEBUG >= 1 && asked != bytes)
+    if (REDZONE && asked != bytes)
         crime_panic("bh_free_sized", (uintptr_t)object, "not the size that was asked for", caller);
+    if (bytes > asked)
+        crime_panic("bh_free_sized", (uintptr_t)object, "more than the object's room", caller);
 }
 
 void bh_free_sized(void *object, size_t bytes)

@@ -2,10 +2,11 @@
 /* Cells of metadata. See meta.h. */
 #include "alloc/meta.h"
 #include "alloc/page_heap.h"
+#include "alloc/poison.h"
 #include "kernel-lib/memory.h"
 
 #define CELL_SHIFT_MIN 4
-#define CELL_SHIFT_MAX 12
+#define CELL_SHIFT_MAX 13
 BH_STATIC_ASSERT(META_CELL_MAX == 1 << CELL_SHIFT_MAX, "the largest cell");
 
 struct cell {
@@ -62,6 +63,7 @@ static BH_COLD bool feed_page(bool must)
     struct bh_span *run = page_heap_alloc_last_locked(must);
     if (!run)
         return false;
+    poison_lift(run->base, PAGE_BYTES);
     meta_feed_locked(run->base, run->base + PAGE_BYTES);
     return true;
 }

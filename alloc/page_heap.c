@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs of pages. The design is in page_heap.h, the order of the free runs in run_tree.h. */
+/* Runs of pages. The design is in page_heap.h. */
 #include "alloc/page_heap.h"
-#include "alloc/run_tree.h"
+#include "alloc/harden.h"
+#include "alloc/poison.h"
 #include "alloc/span.h"
 
 struct page_heap page_heap = {.lock = SPINLOCK_INIT(LOCK_PAGE_HEAP, "page heap")};
 bool (*page_heap_fault_hook)(size_t pages);
+const struct page_heap_eager *page_heap_eager;
 
 /* Before bh_init() no address is ours. */
 static struct pagemap pagemap_empty;
@@ -27,20 +29,40 @@ static void map_set_span(struct bh_span *head, size_t first, size_t pages)
 
 /* Release: whoever reads the class byte with acquire sees the record and span_of. Pairs with
  * pagemap_class() and walk_find(). */
-static void map_set_class(struct bh_span *head, size_t first, size_t pages, uint8_t class_byte)
+static void map_set_class(struct bh_span *head, size_t pages, uint8_t class_byte)
 {
-    uint8_t *class_of = &pagemap_current->class_of[map_index(head->base) + first];
+    uint8_t *class_of = &pagemap_current->class_of[map_index(head->base)];
     for (size_t i = 0; i < pages; i++)
         atomic_store_release(&class_of[i], class_byte);
+}
+
+/* Pages of a span that are in the map; of a run that is no span, any answer will do. */
+static size_t mapped_pages(const struct bh_span *span)
+{
+    return span_class_byte(span) == PAGE_MANUAL_LARGE ? 1 : span->pages;
+}
+
+static void count_large(size_t objs, size_t pages)
+{
+    page_heap.large_objs += objs;
+    page_heap.large_pages += pages;
+}
+
+static void publish_locked(struct bh_span *span)
+{
+    if (span->state == SPAN_PRIVATE)
+        span_set_state(span, SPAN_IN_USE);
+    if (span_class_byte(span) == PAGE_MANUAL_LARGE)
+        count_large(1, span->pages);
+    harden_publish(span);
+    map_set_span(span, 0, mapped_pages(span));
+    map_set_class(span, mapped_pages(span), span_class_byte(span));
 }
 
 void page_heap_publish(struct bh_span *span)
 {
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
-    if (span->state == SPAN_PRIVATE)
-        span_set_state(span, SPAN_IN_USE);
-    map_set_span(span, 0, span->pages);
-    map_set_class(span, 0, span->pages, span_class_byte(span));
+    publish_locked(span);
     spinlock_release(&page_heap.lock, irq);
 }
 
@@ -82,8 +104,7 @@ static void note_peak(void)
         page_heap.peak_pages = used;
 }
 
-/* Cuts `run` behind `pages` pages; what follows becomes the head that is returned. */
-static struct bh_span *run_split(struct bh_span *run, size_t pages)
+struct bh_span *page_heap_split_locked(struct bh_span *run, size_t pages)
 {
     struct bh_span *rest = run + pages;
     rest->base = run->base + (pages << PAGE_SHIFT);
@@ -94,13 +115,11 @@ static struct bh_span *run_split(struct bh_span *run, size_t pages)
     return rest;
 }
 
-/* `right` begins where `left` ends; both are out of the tree. */
+/* `right` begins where `left` ends; both are out of the trees. */
 static struct bh_span *run_merge(struct bh_span *left, struct bh_span *right)
 {
     left->pages += right->pages;
-    uint8_t zeroed = left->flags & right->flags & RUN_ZEROED;
-    uint8_t released = (left->flags | right->flags) & RUN_RELEASED;
-    left->flags = zeroed | released;
+    left->flags |= right->flags;
     span_set_state(right, SPAN_NONE);
     return left;
 }
@@ -131,7 +150,7 @@ static struct bh_span *free_neighbour_after(const struct bh_span *run)
     return head && span_is_free_run(head) && head->base == end ? head : NULL;
 }
 
-static void run_coalesce_and_insert(struct bh_span *run)
+void page_heap_join_locked(struct bh_span *run)
 {
     struct bh_span *before = free_run_before(run->base);
     struct bh_span *after = free_neighbour_after(run);
@@ -155,39 +174,54 @@ static size_t skip_to_align(const struct bh_span *run, size_t align_pages)
     return bits_round_up(page, align_pages) - page;
 }
 
+/* The shortest run whose aligned part is long enough, but that of runs equally long only the lowest
+ * is tried. Ends at the latest with one that has align_pages - 1 pages to spare. */
 static struct bh_span *find_run(size_t pages, size_t align_pages)
 {
-    struct bh_span *run = run_tree_best_fit(page_heap.free_runs, pages);
-    if (!run || skip_to_align(run, align_pages) + pages <= run->pages)
-        return run;
-    return run_tree_best_fit(page_heap.free_runs, pages + align_pages - 1);
+    size_t least = pages;
+    for (;;) {
+        struct bh_span *run = run_tree_best_fit(&page_heap.free_runs, least);
+        if (!run || skip_to_align(run, align_pages) + pages <= run->pages)
+            return run;
+        least = run->pages + (size_t)1;
+    }
 }
 
-/* The run is about to be used: its pages are the kernel's no more. */
-static void unrelease(struct bh_span *run)
+/* Takes the scavenger's marks off a run that is about to be used: its pages are the kernel's no
+ * more. */
+static BH_COLD void unmark(struct bh_span *run)
 {
     uint8_t *class_of = &pagemap_current->class_of[map_index(run->base)];
-    if (!(run->flags & RUN_RELEASED))
-        return;
     for (size_t i = 0; i < run->pages; i++) {
         page_heap.released_pages -= class_of[i] == PAGE_RELEASED;
         atomic_store_relaxed(&class_of[i], PAGE_FREE); /* one way of saying free for another */
     }
-    run->flags &= (uint8_t)~RUN_RELEASED;
 }
 
-/* Takes `run` out of the tree and puts back what lies before and behind the pages wanted. */
-static struct bh_span *run_cut(struct bh_span *run, size_t skip, size_t pages)
+/* `run` leaves the free ones for good: no marks, and fresh no more. */
+static void take_for_use(struct bh_span *run)
+{
+    uintptr_t end = run->base + ((uintptr_t)run->pages << PAGE_SHIFT);
+    if (run->flags & RUN_MARKED)
+        unmark(run);
+    run->flags = 0;
+    if (end <= page_heap.fresh_from || run->base >= page_heap.fresh_end)
+        return;
+    if (run->base >= page_heap.fresh_from)
+        run->flags = RUN_ZEROED;
+    page_heap.fresh_from = end;
+}
+
+struct bh_span *page_heap_cut_locked(struct bh_span *run, size_t skip, size_t pages)
 {
     run_remove(run);
     if (skip) {
-        struct bh_span *wanted = run_split(run, skip);
+        struct bh_span *wanted = page_heap_split_locked(run, skip);
         run_insert(run);
         run = wanted;
     }
     if (run->pages > pages)
-        run_insert(run_split(run, pages));
-    unrelease(run);
+        run_insert(page_heap_split_locked(run, pages));
     return run;
 }
 
@@ -198,10 +232,16 @@ static bool is_refused(size_t pages)
 
 static struct bh_span *alloc_locked(size_t pages, size_t align_pages)
 {
-    struct bh_span *run = is_refused(pages) ? NULL : find_run(pages, align_pages);
+    /* Longer than everything there is: refused before the sums above could wrap. */
+    if (pages > page_heap.total_pages || align_pages > page_heap.total_pages || is_refused(pages))
+        return NULL;
+    struct bh_span *run = find_run(pages, align_pages);
+    if (!run && page_heap_eager && page_heap_eager->undefer())
+        run = find_run(pages, align_pages);
     if (!run)
         return NULL;
-    run = run_cut(run, skip_to_align(run, align_pages), pages);
+    run = page_heap_cut_locked(run, skip_to_align(run, align_pages), pages);
+    take_for_use(run);
     note_peak();
     return run;
 }
@@ -225,28 +265,47 @@ BH_COLD struct bh_span *page_heap_alloc_last_locked(bool anywhere)
         return NULL;
     struct bh_span *run = take_before_cells();
     if (!run && anywhere)
-        run = run_tree_longest(page_heap.free_runs);
+        run = run_tree_longest(&page_heap.free_runs);
     if (!run)
         return NULL;
     page_heap.cell_pages++;
-    return run_cut(run, run->pages - 1u, 1);
+    run = page_heap_cut_locked(run, run->pages - 1u, 1);
+    if (run->flags & RUN_MARKED)
+        unmark(run);
+    if (run->base >= page_heap.fresh_from && run->base < page_heap.fresh_end)
+        page_heap.fresh_end = run->base; /* metadata it stays */
+    return run;
 }
 
 struct bh_span *page_heap_alloc(size_t pages, size_t align_pages)
 {
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
-    /* Longer than everything there is: refused before the sums above could wrap. */
-    bool absurd = pages > page_heap.total_pages || align_pages > page_heap.total_pages;
-    struct bh_span *run = absurd ? NULL : alloc_locked(pages, align_pages);
+    struct bh_span *run = alloc_locked(pages, align_pages);
     spinlock_release(&page_heap.lock, irq);
     return run;
 }
 
+struct bh_span *page_heap_alloc_large(size_t pages, size_t align_pages)
+{
+    uintptr_t irq = spinlock_acquire(&page_heap.lock);
+    struct bh_span *span = alloc_locked(pages, align_pages);
+    if (span) {
+        span_make_large(span, KIND_MANUAL);
+        publish_locked(span);
+    }
+    spinlock_release(&page_heap.lock, irq);
+    return span;
+}
+
+/* ---- giving back, under the lock ---- */
+
 static void free_locked(struct bh_span *run)
 {
+    map_set_class(run, mapped_pages(run), PAGE_FREE);
     run->flags = 0;
-    map_set_class(run, 0, run->pages, PAGE_FREE);
-    run_coalesce_and_insert(run);
+    poison_lay(run->base, (size_t)run->pages << PAGE_SHIFT);
+    if (!page_heap_eager || !page_heap_eager->defer(run))
+        page_heap_join_locked(run);
 }
 
 void page_heap_free(struct bh_span *run)
@@ -257,25 +316,28 @@ void page_heap_free(struct bh_span *run)
     spinlock_release(&page_heap.lock, irq);
 }
 
-size_t page_heap_free_large(uintptr_t object)
+/* The large manual span whose first byte this is, or NULL. */
+static struct bh_span *large_span_at(uintptr_t object)
+{
+    struct bh_span *span = pagemap_class(object) == PAGE_MANUAL_LARGE ? pagemap_span(object) : NULL;
+    if (span)
+        harden_check_record(span);
+    return span && span->base == object ? span : NULL;
+}
+
+bool page_heap_free_large(uintptr_t object)
 {
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
-    bool large = pagemap_class(object) == PAGE_MANUAL_LARGE;
-    struct bh_span *span = large ? pagemap_span(object) : NULL;
-    size_t pages = span && span->base == object ? span->pages : 0;
-    if (pages)
+    struct bh_span *span = large_span_at(object);
+    if (span) {
+        count_large((size_t)-1, -(size_t)span->pages);
         free_locked(span);
+    }
     spinlock_release(&page_heap.lock, irq);
-    return pages;
+    return span;
 }
 
-/* ---- changing a large span's length in place, under the lock ---- */
-
-static BH_COLD void shrink_locked(struct bh_span *span, size_t pages)
-{
-    struct bh_span *rest = run_split(span, pages);
-    free_locked(rest);
-}
+/* ---- changing a large object's length in place, under the lock ---- */
 
 static BH_COLD bool grow_locked(struct bh_span *span, size_t pages)
 {
@@ -283,52 +345,124 @@ static BH_COLD bool grow_locked(struct bh_span *span, size_t pages)
     size_t more = pages - span->pages;
     if (!after || after->pages < more)
         return false;
-    run_remove(after);
-    if (after->pages > more)
-        run_insert(run_split(after, more));
-    unrelease(after);
-    size_t old_pages = span->pages;
+    after = page_heap_cut_locked(after, 0, more);
+    take_for_use(after);
     run_merge(span, after);
-    map_set_span(span, old_pages, more);
-    map_set_class(span, old_pages, more, span_class_byte(span));
+    span->flags &= (uint8_t)~RUN_ZEROED; /* only part of it is fresh, if any */
     note_peak();
+    return true;
+}
+
+/* What is behind `pages` pages becomes a private run that, like the large object it was part of,
+ * is in the map with its first page at most. */
+static BH_COLD struct bh_span *part_locked(struct bh_span *run, size_t pages)
+{
+    struct bh_span *rest = page_heap_split_locked(run, pages);
+    rest->kind = KIND_MANUAL;
+    rest->size_class = 0;
+    return rest;
+}
+
+static BH_COLD bool resize_locked(struct bh_span *span, size_t pages)
+{
+    size_t before = span->pages;
+    if (pages > before && (pages > page_heap.total_pages || !grow_locked(span, pages)))
+        return false;
+    if (pages < before)
+        free_locked(part_locked(span, pages));
+    count_large(0, pages - before);
+    harden_seal(span);
     return true;
 }
 
 BH_COLD bool page_heap_resize(struct bh_span *span, size_t pages)
 {
-    bool done = true;
+    BH_ASSERT(span_class_byte(span) == PAGE_MANUAL_LARGE);
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
-    if (pages < span->pages)
-        shrink_locked(span, pages);
-    else if (pages > span->pages)
-        done = pages <= page_heap.total_pages && grow_locked(span, pages);
-    if (done)
-        span->object_bytes = (size_t)span->pages << PAGE_SHIFT;
+    bool done = resize_locked(span, pages);
     spinlock_release(&page_heap.lock, irq);
+    page_heap_hand_over();
     return done;
 }
 
-/* ---- regions and release ---- */
+/* ---- runs in private hands (guard.h) ---- */
 
-BH_COLD void page_heap_add_locked(const struct page_region *region, bool zeroed)
+struct bh_span *page_heap_take_large(uintptr_t object)
 {
-    page_heap.regions[page_heap.regions_count] = *region;
+    uintptr_t irq = spinlock_acquire(&page_heap.lock);
+    struct bh_span *span = large_span_at(object);
+    if (span) {
+        count_large((size_t)-1, -(size_t)span->pages);
+        map_set_class(span, 1, PAGE_FREE);
+        span_set_state(span, SPAN_PRIVATE);
+    }
+    spinlock_release(&page_heap.lock, irq);
+    return span;
+}
+
+struct bh_span *page_heap_part(struct bh_span *run, size_t pages)
+{
+    uintptr_t irq = spinlock_acquire(&page_heap.lock);
+    struct bh_span *rest = part_locked(run, pages);
+    rest->flags &= RUN_ZEROED;
+    if (span_is_span(run)) {
+        count_large(0, -(size_t)rest->pages);
+        harden_seal(run);
+    }
+    spinlock_release(&page_heap.lock, irq);
+    return rest;
+}
+
+void page_heap_attach(struct bh_span *span, struct bh_span *run)
+{
+    uintptr_t irq = spinlock_acquire(&page_heap.lock);
+    count_large(0, run->pages);
+    run_merge(span, run);
+    span->flags &= (uint8_t)~RUN_ZEROED;
+    harden_seal(span);
+    spinlock_release(&page_heap.lock, irq);
+}
+
+/* ---- regions ---- */
+
+BH_COLD size_t page_heap_unbacked_pages_locked(void)
+{
+    size_t fresh_pages = (page_heap.fresh_end - page_heap.fresh_from) >> PAGE_SHIFT;
+    return page_heap.released_pages + (page_heap.fresh_virgin ? fresh_pages : 0);
+}
+
+/* Of several zeroed regions the largest is remembered as such. */
+static BH_COLD void note_fresh(const struct page_region *cut, const struct bh_region *region)
+{
+    size_t bytes = cut->pages << PAGE_SHIFT;
+    if (!region->zeroed || bytes <= page_heap.fresh_end - page_heap.fresh_from)
+        return;
+    page_heap.fresh_from = cut->first_page;
+    page_heap.fresh_end = cut->first_page + bytes;
+    page_heap.fresh_virgin = region->virgin;
+}
+
+BH_COLD void page_heap_add_locked(const struct page_region *cut, const struct bh_region *region)
+{
+    page_heap.regions[page_heap.regions_count] = *cut;
     /* Release: pairs with page_heap_region_of(), which looks without the lock. */
     atomic_store_release(&page_heap.regions_count, page_heap.regions_count + 1);
-    counter_set(&page_heap.total_pages, page_heap.total_pages + region->pages);
-    counter_set(&page_heap.region_bytes, page_heap.region_bytes + region->bytes);
-    page_heap.reserved_bytes += region->bytes - (region->pages << PAGE_SHIFT);
-    struct bh_span *run = region->records;
-    run->base = region->first_page;
-    run->pages = (uint32_t)region->pages;
-    run->flags = zeroed ? RUN_ZEROED : 0;
+    counter_set(&page_heap.total_pages, page_heap.total_pages + cut->pages);
+    counter_set(&page_heap.region_bytes, page_heap.region_bytes + cut->bytes);
+    page_heap.reserved_bytes += cut->bytes - (cut->pages << PAGE_SHIFT);
+    struct bh_span *run = cut->records;
+    run->base = cut->first_page;
+    run->pages = (uint32_t)cut->pages;
+    run->flags = 0;
+    note_fresh(cut, region);
+    poison_lay(run->base, cut->pages << PAGE_SHIFT);
     run_insert(run);
 }
 
 BH_COLD const struct page_region *page_heap_region_of(uintptr_t address)
 {
-    /* Acquire: pairs with page_heap_add_locked(). Entries never change. */
+    /* Acquire: pairs with page_heap_add_locked(). Of an entry only cell_pages changes, under the
+     * lock. */
     size_t count = atomic_load_acquire(&page_heap.regions_count);
     for (size_t i = 0; i < count; i++)
         if (address - page_heap.regions[i].base < page_heap.regions[i].bytes)
@@ -336,81 +470,14 @@ BH_COLD const struct page_region *page_heap_region_of(uintptr_t address)
     return NULL;
 }
 
-/* ---- release ---- */
-
-#define RELEASE_PIECE_PAGES 128   /* handed over at a time */
-#define RELEASE_LOOK_PAGES  16384 /* class bytes looked at under the lock at a time */
-
-/* How far a release has come: in the run (pages, base), the pages [0, at) are still to be seen.
- * Runs come in the tree's order, the pages of a run from its end. */
-struct release {
-    size_t pages;
-    uintptr_t base;
-    size_t at;
-};
-
-/* The run to go on with; NULL when all have been seen. */
-static BH_COLD struct bh_span *release_run(struct release *release)
+BH_COLD struct bh_span *page_heap_run_at(uintptr_t address)
 {
-    uintptr_t before = release->at ? release->base - 1 : release->base;
-    struct bh_span *run = run_tree_after(page_heap.free_runs, release->pages, before);
-    if (run && (run->pages != release->pages || run->base != release->base))
-        *release = (struct release){run->pages, run->base, run->pages};
+    const struct page_region *region = page_heap_region_of(address);
+    if (!region || address - region->first_page >= region->pages << PAGE_SHIFT)
+        return NULL;
+    struct bh_span *run = &region->records[(address - region->first_page) >> PAGE_SHIFT];
+    /* Relaxed: as span_is_free_run(). */
+    while (run > region->records && atomic_load_relaxed(&run->state) == SPAN_NONE)
+        run--;
     return run;
-}
-
-/* Steps down over pages whose class byte is `class_byte`, `most` at most; returns how many. */
-static BH_COLD size_t release_skip(struct release *release, const struct bh_span *run,
-                                   uint8_t class_byte, size_t most)
-{
-    const uint8_t *class_of = &pagemap_current->class_of[map_index(run->base)];
-    size_t n = 0;
-    while (n < most && release->at > 0 && class_of[release->at - 1] == class_byte) {
-        release->at--;
-        n++;
-    }
-    return n;
-}
-
-/* Takes the next piece that is to be handed over; false when all have been seen. *piece is NULL
- * when this look found none. */
-static BH_COLD bool release_take(struct release *release, struct bh_span **piece)
-{
-    *piece = NULL;
-    uintptr_t irq = spinlock_acquire(&page_heap.lock);
-    struct bh_span *run = release_run(release);
-    if (run) {
-        release_skip(release, run, PAGE_RELEASED, RELEASE_LOOK_PAGES);
-        size_t n = release_skip(release, run, PAGE_FREE, RELEASE_PIECE_PAGES);
-        if (n)
-            *piece = run_cut(run, release->at, n);
-    }
-    spinlock_release(&page_heap.lock, irq);
-    return run;
-}
-
-static BH_COLD void release_put_back(struct bh_span *piece)
-{
-    uintptr_t irq = spinlock_acquire(&page_heap.lock);
-    map_set_class(piece, 0, piece->pages, PAGE_RELEASED);
-    page_heap.released_pages += piece->pages;
-    piece->flags |= RUN_RELEASED;
-    run_coalesce_and_insert(piece);
-    spinlock_release(&page_heap.lock, irq);
-}
-
-BH_COLD size_t page_heap_release(void)
-{
-    struct release release = {0, 0, 0};
-    struct bh_span *piece;
-    size_t released_bytes = 0;
-    while (release_take(&release, &piece)) {
-        if (!piece)
-            continue;
-        size_t bytes = (size_t)piece->pages << PAGE_SHIFT;
-        bh_port_pages_released((void *)piece->base, bytes); /* NOLINT: an address becomes memory */
-        released_bytes += bytes;
-        release_put_back(piece);
-    }
-    return released_bytes;
 }

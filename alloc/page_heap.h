@@ -2,19 +2,29 @@
 /*
  * The page heap: runs of pages, and the page map that says what each page is.
  *
- * 1. Every page of every region is in exactly one run: free (in the tree) or not.
+ * 1. Every page of every region is in exactly one run: free (in the trees of run_tree.h) or not.
  * 2. A request takes the best fit and puts back what is over; freeing joins a run with free
  *    neighbours, found through the page map's entries for the pages just outside.
  * 3. All it needs to know about a run is in the record of the run's first page, reserved in the
  *    region when it was added: the heap grows and shrinks without allocating.
+ * 4. A large manual object is in the page map with its first page only, the one pointer to it
+ *    that anybody may free: so its length costs nothing. All other spans are there with every page.
+ * 5. Free pages are PAGE_FREE in the map, or bear a mark of the scavenger's (scavenge.h), which
+ * goes when they are taken; joining and cutting runs looks at no page.
+ * 6. Pages that are known to be zero are [fresh_from, fresh_end), of the largest region that was:
+ * best fit takes low addresses first, so one mark will do, and joining runs forgets nothing.
+ * 7. While eager release is on, what is freed waits in `deferred` until a core with interrupts on
+ * has handed it to the port; a request that finds nothing else takes it back from there.
  *
- * Lock: page_heap.lock (LOCK_PAGE_HEAP) protects the tree, the regions, the page map's entries,
+ * Lock: page_heap.lock (LOCK_PAGE_HEAP) protects the trees, the regions, the page map's entries,
  * the records of free runs, and the metadata cells (meta.h). Nothing is taken inside it.
- * Not here: what a span holds (span.h), cells of metadata (meta.h), adding regions (region.h).
+ * Not here: what a span holds (span.h), cells of metadata (meta.h), adding regions (region.c),
+ * handing pages to the port (scavenge.h).
  */
 #ifndef ALLOC_PAGE_HEAP_H
 #define ALLOC_PAGE_HEAP_H
 
+#include "alloc/run_tree.h"
 #include "alloc/types.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/spinlock.h"
@@ -33,12 +43,19 @@ struct page_region {
 
 struct page_heap {
     struct spinlock lock;
-    struct bh_span *free_runs; /* run_tree.h */
-    size_t total_pages;        /* total_pages == free_pages + pages of all other runs */
+    struct run_trees free_runs;
+    size_t total_pages; /* total_pages == free_pages + pages of all other runs */
     size_t free_pages;
     size_t released_pages; /* of the free ones: those with the class byte PAGE_RELEASED */
     size_t cell_pages;     /* taken by meta.c for cells */
     size_t peak_pages;     /* the most that has been in use, cells not counted */
+    size_t large_objs;     /* large manual objects, */
+    size_t large_pages;    /* and their pages */
+    uintptr_t fresh_from;  /* addresses: nobody had these pages, and they were zero */
+    uintptr_t fresh_end;
+    bool fresh_virgin;        /* and there is no memory behind them yet */
+    struct bh_span *deferred; /* freed, and not yet handed over: by tree.left; SPAN_PRIVATE */
+    size_t deferred_runs;
     size_t region_bytes;
     size_t reserved_bytes; /* of the regions, not pages: records, map, slack */
     size_t regions_count;
@@ -60,21 +77,30 @@ void page_heap_free(struct bh_span *run);
  * given it a state its state is SPAN_IN_USE. */
 void page_heap_publish(struct bh_span *span);
 
+/* The same for a large manual object: its span as span_init_large() makes it, published. */
+struct bh_span *page_heap_alloc_large(size_t pages, size_t align_pages);
+
 /*
  * Takes a large manual span out of the page map and back, if `object` is its first byte and it is
- * still there; returns its pages, else 0. One of two cores that free the same object gets the 0.
+ * still there; else false. One of two cores that free the same object gets the false.
  */
-size_t page_heap_free_large(uintptr_t object);
+bool page_heap_free_large(uintptr_t object);
 
-/* Makes a published large span `pages` pages long without moving it; false when what follows it
- * is not free or too short. Shrinking always works. */
-bool page_heap_resize(struct bh_span *span, size_t pages);
+/* The same, but the span is the caller's, who gives it to page_heap_free(); NULL instead of false.
+ */
+struct bh_span *page_heap_take_large(uintptr_t object);
 
 /*
- * Hands free pages to the port, with no lock held and a MiB at a time: what is being handed over is
- * nobody's meanwhile, and a heap may be a single run. Returns bytes.
+ * Cuts a run that is the caller's, private or a large manual object, behind `pages` pages: what is
+ * left over is returned, SPAN_PRIVATE. And the reverse, for a large object and a run that begins
+ * where it ends.
  */
-size_t page_heap_release(void);
+struct bh_span *page_heap_part(struct bh_span *run, size_t pages);
+void page_heap_attach(struct bh_span *span, struct bh_span *run);
+
+/* Makes a large manual object `pages` pages long without moving it; false when what follows it is
+ * not free or too short. Shrinking always works. */
+bool page_heap_resize(struct bh_span *span, size_t pages);
 
 /* Pages in use, a racy look for budgets. */
 static inline size_t page_heap_used_bytes(void)
@@ -88,8 +114,47 @@ static inline size_t page_heap_used_bytes(void)
 /* The region that holds an address, or NULL. */
 const struct page_region *page_heap_region_of(uintptr_t address);
 
+/* The head of the run that the page of an address is in, by a search through the records: for
+ * messages. NULL when it is in no region's pages. */
+struct bh_span *page_heap_run_at(uintptr_t address);
+
+/* Under the lock, for the scavenger: takes [skip, skip + pages) out of a free run, which leaves its
+ * marks in the page map to the caller; and makes a run that is not in the map, but for marks on its
+ * pages that `flags` tell of, free. */
+struct bh_span *page_heap_cut_locked(struct bh_span *run, size_t skip, size_t pages);
+void page_heap_join_locked(struct bh_span *run);
+
+/* Under the lock: parts a run that is not free; what is behind `pages` pages is the run returned.
+ */
+struct bh_span *page_heap_split_locked(struct bh_span *run, size_t pages);
+
+/*
+ * What eager release (scavenge.h) changes about freeing; NULL unless it has been on. So that
+ * kernels that do not want it need not link it.
+ */
+struct page_heap_eager {
+    bool (*defer)(
+        struct bh_span *run); /* under the lock: false when the run is to be free at once */
+    bool (*undefer)(void);    /* under the lock: frees what is deferred; false: nothing */
+    void (*hand_over)(void);  /* no lock held: as far as it may here */
+    void (*verify)(void);     /* its part of bh_heap_verify() */
+};
+extern const struct page_heap_eager *page_heap_eager;
+
+/* For whoever has freed something, when it holds no lock any more. */
+static inline void page_heap_hand_over(void)
+{
+    /* Relaxed: set once, to a constant. */
+    const struct page_heap_eager *eager = atomic_load_relaxed(&page_heap_eager);
+    if (BH_UNLIKELY(eager))
+        eager->hand_over();
+}
+
 /* Under the lock: gives the pages of a new region to the tree. */
-void page_heap_add_locked(const struct page_region *region, bool zeroed);
+void page_heap_add_locked(const struct page_region *cut, const struct bh_region *region);
+
+/* Under the lock: free pages that have no memory behind them: released, or never touched. */
+size_t page_heap_unbacked_pages_locked(void);
 
 /*
  * Under the lock: one page for metadata, which keeps it, or NULL. Such pages gather at the end of a
@@ -131,10 +196,10 @@ BH_INLINE size_t pagemap_class_fast(uintptr_t address)
     return map->class_of[page];
 }
 
-/* Whether there is no object at an address with this class byte. */
+/* Whether no object begins in a page with this class byte. */
 static inline bool page_class_is_free(unsigned class_byte)
 {
-    return class_byte == PAGE_FREE || class_byte == PAGE_RELEASED;
+    return class_byte == PAGE_FREE || class_byte - PAGE_RELEASED < PAGE_MARKS;
 }
 
 /* The span of an address whose class byte is not free. */

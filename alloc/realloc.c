@@ -4,6 +4,9 @@
  *
  * bh_realloc() stays in place while the new size belongs to the same class, or is at most half
  * an object smaller; a large object shrinks in place always and grows into free pages behind it.
+ * One that has to move because it grows by a small step gets an eighth more than was asked for, and
+ * what shrinks by no more than that stays whole: an array that grows step by step among others is
+ * copied a number of times that depends on how far it grows, not on how many steps it takes.
  * bh_aligned_alloc() uses the smallest class whose objects all lie at multiples of the alignment
  * (every power of two is a class and spans start on pages), above a page the page heap.
  */
@@ -25,15 +28,32 @@ static bool small_fits(const struct bh_span *span, size_t room)
     return 2 * size_classes[size_class_for(room)].object_bytes > span->object_bytes;
 }
 
-/* A large object that becomes small moves; else the page heap decides. */
+/* What a large object of `bytes` may have or keep over. */
+static size_t large_slack(size_t bytes)
+{
+    return bytes / 8;
+}
+
+/* A large object that becomes small moves; else the page heap decides, unless it is a matter of
+ * slack. */
 static bool large_fits(struct bh_span *span, size_t room)
 {
-    return room > SIZE_CLASS_MAX && large_resize(span, room);
+    size_t bytes = span_object_bytes(span);
+    if (room <= SIZE_CLASS_MAX)
+        return false;
+    return room - (bytes - large_slack(bytes)) <= large_slack(bytes) || large_resize(span, room);
+}
+
+/* A large object that must move in order to grow: with slack if there is room for that just so. */
+static void *grow_elsewhere(size_t bytes, size_t room)
+{
+    void *moved = large_alloc(room + large_slack(room), 1);
+    return moved ? malloc_finish(moved, bytes) : bh_malloc(bytes);
 }
 
 static void *stay(void *object, size_t bytes)
 {
-    redzone_open(object, bytes, pagemap_span((uintptr_t)object)->object_bytes);
+    redzone_open(object, bytes, span_object_bytes(pagemap_span((uintptr_t)object)));
     return object;
 }
 
@@ -48,7 +68,7 @@ static BH_COLD bool may_stay(void *object, size_t room)
 {
     struct bh_span *span = pagemap_span((uintptr_t)object);
     return span->size_class ? room <= span->object_bytes
-                            : room <= span->object_bytes && large_resize(span, room);
+                            : room <= span_object_bytes(span) && large_resize(span, room);
 }
 
 void *bh_realloc(void *object, size_t bytes)
@@ -61,7 +81,8 @@ void *bh_realloc(void *object, size_t bytes)
     size_t room = bytes + REDZONE_BYTES;
     if (resize_in_place(object, room))
         return stay(object, bytes);
-    void *moved = bh_malloc(bytes);
+    bool is_step = usable > SIZE_CLASS_MAX && bytes - usable <= large_slack(usable);
+    void *moved = is_step ? grow_elsewhere(bytes, room) : bh_malloc(bytes);
     if (!moved)
         return may_stay(object, room) ? stay(object, bytes) : NULL;
     memcpy(moved, object, usable < bytes ? usable : bytes);

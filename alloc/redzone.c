@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Red zones of debug builds. See redzone.h. */
+/* Red zones of debug builds and of those for a sanitizer. See redzone.h. */
 #include "alloc/redzone.h"
 
-#if BH_DEBUG >= 1
+#if REDZONE
 #include "alloc/crime.h"
+#include "alloc/poison.h"
 #include "alloc/span.h"
 #include "kernel-lib/memory.h"
 #include "kernel-lib/print.h"
@@ -42,10 +43,10 @@ void redzone_prepare(struct bh_span *span)
         redzone_close((void *)span_object(span, i), span->object_bytes); /* NOLINT: memory */
 }
 
-void redzone_check_free(void *object, size_t room)
+POISON_BLIND void redzone_check_free(void *object, size_t room)
 {
     const unsigned char *byte = object;
-    if (BH_DEBUG < 2)
+    if (BH_DEBUG < 2 && !BH_HARDEN)
         return;
     for (size_t i = 0; i < fill_bytes(room); i++)
         BH_CHECK(byte[i] == FREE_BYTE,
@@ -58,18 +59,22 @@ void redzone_check_free(void *object, size_t room)
 
 void redzone_open(void *object, size_t bytes, size_t room)
 {
+    poison_lift((uintptr_t)object, room);
     memset((char *)object + bytes, ZONE_BYTE, room - sizeof(uint64_t) - bytes);
     *state_word(object, room) = open_word(object, bytes);
+    poison_open((uintptr_t)object, bytes, room);
 }
 
 void redzone_close(void *object, size_t room)
 {
+    poison_lift((uintptr_t)object, room);
     memset(object, FREE_BYTE, fill_bytes(room));
     *state_word(object, room) = free_word(object);
+    poison_lay((uintptr_t)object, room);
 }
 
-static _Noreturn void zone_panic(const char *call, void *object, size_t bytes, size_t i,
-                                 uintptr_t caller)
+POISON_BLIND static _Noreturn void zone_panic(const char *call, void *object, size_t bytes,
+                                              size_t i, uintptr_t caller)
 {
     char what[96];
     print_format(what, sizeof(what), "written past its end (%zu bytes): byte %zu is 0x%02x", bytes,
@@ -77,11 +82,17 @@ static _Noreturn void zone_panic(const char *call, void *object, size_t bytes, s
     crime_panic(call, (uintptr_t)object, what, caller);
 }
 
-size_t redzone_check(const char *call, void *object, size_t room, uintptr_t caller)
+static _Noreturn void freed_already(const char *call, void *object, uintptr_t caller)
+{
+    poison_probe((uintptr_t)object); /* a sanitizer has more to say than we do */
+    crime_panic(call, (uintptr_t)object, "freed already", caller);
+}
+
+POISON_BLIND size_t redzone_check(const char *call, void *object, size_t room, uintptr_t caller)
 {
     uint64_t word = *state_word(object, room);
     if (word == free_word(object))
-        crime_panic(call, (uintptr_t)object, "freed already", caller);
+        freed_already(call, object, caller);
     size_t bytes = (size_t)(word ^ (uintptr_t)object ^ TAG_OPEN);
     if (bytes > room - REDZONE_BYTES)
         crime_panic(call, (uintptr_t)object, "written past its end: its last word is not ours",

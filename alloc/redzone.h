@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Red zones: in debug builds every manual object carries, behind what was asked for, a pattern up
- * to its last word, and in that word its state.
+ * Red zones: in debug builds, and in those for a sanitizer, every manual object carries, behind
+ * what was asked for, a pattern up to its last word, and in that word its state.
  *
  *   | n bytes for the caller | pattern 0xbd ... | word |      word = n ^ address ^ tag
  *
@@ -10,16 +10,19 @@
  * 3. A free small object is filled with 0xdf; at BH_DEBUG >= 2 it is looked at again when handed
  *    out. A large one goes back to the page heap, where nobody keeps its contents.
  *
- * In other builds all of this is empty. Not for collected objects.
+ *
+ * What a sanitizer may see of an object changes here as well (poison.h). In other builds all of
+ * this is empty. Not for collected objects.
  */
 #ifndef ALLOC_REDZONE_H
 #define ALLOC_REDZONE_H
 
 #include "alloc/types.h"
 
-#define REDZONE_BYTES (BH_DEBUG >= 1 ? (size_t)16 : 0)
+#define REDZONE       (BH_DEBUG >= 1 || BH_SANITIZE)
+#define REDZONE_BYTES (REDZONE ? (size_t)16 : 0)
 
-#if BH_DEBUG >= 1
+#if REDZONE
 /* A new span's objects become free ones. */
 void redzone_prepare(struct bh_span *span);
 

@@ -19,10 +19,11 @@
 #include "kernel-lib/print.h"
 
 /* The map may take at most this part of the region that holds it. */
-#define MAP_SHARE 16
+#define MAP_SHARE (BH_HARDEN ? 8 : 16) /* whose entries are twice as long */
 /* But this much in any case, or tiny regions could have no map. */
 #define MAP_ALWAYS_BYTES 512
-#define MAP_ENTRY_BYTES  (sizeof(uint8_t) + sizeof(struct bh_span *))
+#define MAP_POINTERS     (BH_HARDEN ? 2u : 1u)
+#define MAP_ENTRY_BYTES  (sizeof(uint8_t) + MAP_POINTERS * sizeof(struct bh_span *))
 
 static const char *const status_texts[] = {
     [BH_OK] = "ok",
@@ -166,6 +167,28 @@ static BH_COLD bool region_cut(const struct bh_region *region, size_t reserved,
 
 /* ---- commit ---- */
 
+#if BH_HARDEN
+static BH_COLD void map_set_states(struct pagemap *map)
+{
+    map->states_of = (uint8_t **)(map->span_of + map->pages);
+}
+
+static BH_COLD void map_copy_states(struct pagemap *to, const struct pagemap *from, size_t skip)
+{
+    memcpy(to->states_of + skip, from->states_of, from->pages * sizeof(to->states_of[0]));
+}
+#else
+static inline void map_set_states(struct pagemap *map)
+{
+    (void)map;
+}
+
+static inline void map_copy_states(struct pagemap *to, const struct pagemap *from, size_t skip)
+{
+    (void)to, (void)from, (void)skip;
+}
+#endif
+
 static BH_COLD struct pagemap *map_build(uintptr_t at, const struct hull *hull)
 {
     struct pagemap *map = (struct pagemap *)at; /* NOLINT: an address becomes memory */
@@ -173,7 +196,8 @@ static BH_COLD struct pagemap *map_build(uintptr_t at, const struct hull *hull)
     map->first_page = hull->first_page;
     map->pages = pages;
     map->span_of = (struct bh_span **)(map + 1);
-    map->class_of = (uint8_t *)(map->span_of + pages);
+    map->class_of = (uint8_t *)(map->span_of + pages * MAP_POINTERS);
+    map_set_states(map);
     return map;
 }
 
@@ -184,6 +208,7 @@ static BH_COLD void map_copy(struct pagemap *to, const struct pagemap *from)
     size_t skip = from->first_page - to->first_page;
     memcpy(to->class_of + skip, from->class_of, from->pages);
     memcpy(to->span_of + skip, from->span_of, from->pages * sizeof(to->span_of[0]));
+    map_copy_states(to, from, skip);
 }
 
 /* The hull that the map must be made anew for, in *hull; false when the current map will do. */
@@ -241,7 +266,7 @@ static BH_COLD void commit_locked(const struct bh_region *region, const struct p
     }
     meta_feed_locked(records_end(cut), cut->first_page);
     meta_feed_locked(cut->first_page + (cut->pages << PAGE_SHIFT), region_end(region));
-    page_heap_add_locked(cut, region->zeroed);
+    page_heap_add_locked(cut, region);
 }
 
 /* Metadata is cleared between two looks at the heap, without the lock: there may be a lot of it,

@@ -3,6 +3,7 @@
 #include "alloc/room.h"
 #include "alloc/cache.h"
 #include "alloc/central.h"
+#include "alloc/guard.h"
 #include "alloc/walk.h"
 
 /* Pages that a request with interrupts off sweeps at most. */
@@ -11,6 +12,7 @@
 bool (*walk_collect_hook)(void);
 const struct room_collected *room_collected;
 size_t room_collected_bytes;
+void (*room_drain_hook)(void);
 static uint64_t failures;
 
 static void room_collect(void)
@@ -31,6 +33,8 @@ static void room_sweep(size_t pages)
 
 BH_COLD void room_reclaim(void)
 {
+    if (BH_HARDEN)
+        guard_drain();
     if (!arch_irq_enabled()) {
         room_sweep(SWEEP_MASKED_PAGES);
         return;
@@ -47,7 +51,14 @@ static void room_ask_port(size_t bytes)
         bh_port_pages_wanted(bytes);
 }
 
-enum room_step { ROOM_COLLECT, ROOM_RECLAIM, ROOM_ASK_PORT, ROOM_GIVE_UP };
+static void room_drain_others(void)
+{
+    void (*hook)(void) = atomic_load_relaxed(&room_drain_hook); /* see there */
+    if (hook && arch_irq_enabled())
+        hook();
+}
+
+enum room_step { ROOM_COLLECT, ROOM_RECLAIM, ROOM_DRAIN_OTHERS, ROOM_ASK_PORT, ROOM_GIVE_UP };
 
 /* Another try after each step, even one that had nothing to do: a try is cheap here, and other
  * cores free memory meanwhile. */
@@ -57,6 +68,8 @@ static BH_COLD bool room_take_step(size_t bytes, unsigned step)
         room_collect();
     else if (step == ROOM_RECLAIM)
         room_reclaim();
+    else if (step == ROOM_DRAIN_OTHERS)
+        room_drain_others();
     else if (step == ROOM_ASK_PORT)
         room_ask_port(bytes);
     return step < ROOM_GIVE_UP;
@@ -86,6 +99,7 @@ void walk_count_failure(void)
 BH_COLD void *room_failed(void)
 {
     atomic_add_relaxed(&failures, 1); /* a statistic */
+    bh_port_out_of_memory();
     return NULL;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What happens before NULL: collect, give back caches and sweep, ask the port for pages.
+ * What happens before NULL: collect, give back caches and sweep, have the other cores give back
+ * theirs, ask the port for pages.
  *
  * No lock of ours is held. With interrupts off (an interrupt handler, a kernel's critical section)
  * only the middle step is taken: it neither waits nor calls out.
@@ -34,6 +35,10 @@ struct room_collected {
 /* Set by collected.c with the first collected object, always to the same; NULL until then. Relaxed:
  * what it points to is constant. */
 extern const struct room_collected *room_collected;
+
+/* drain_others() in a kernel that has shown that its cores can be interrupted, else NULL. Relaxed:
+ * it is only ever set to this one function. */
+extern void (*room_drain_hook)(void);
 
 /* What collected_bytes() says; here because statistics want it without the collector's code. */
 extern size_t room_collected_bytes;

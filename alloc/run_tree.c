@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The treap of free runs. See run_tree.h for the order and the source. */
+/* The treaps of free runs. See run_tree.h for the order and the sources. */
 #include "alloc/run_tree.h"
 
 /* Whether a run of (pages, base) comes before `run`. */
@@ -51,19 +51,28 @@ static void join(struct bh_span **link, struct bh_span *left, struct bh_span *ri
     *link = left ? left : right;
 }
 
-void run_tree_insert(struct bh_span **root, struct bh_span *run)
+static size_t tree_of(size_t pages)
 {
-    struct bh_span **link = root;
-    while (*link && priority(*link) >= priority(run))
+    return pages < RUN_LENGTHS ? pages : 0;
+}
+
+void run_tree_insert(struct run_trees *trees, struct bh_span *run)
+{
+    size_t n = tree_of(run->pages);
+    struct bh_span **link = &trees->by_length[n];
+    uint64_t rank = *link ? priority(run) : 0;
+    while (*link && priority(*link) >= rank)
         link =
             key_before(run->pages, run->base, *link) ? &(*link)->tree.left : &(*link)->tree.right;
     split(*link, run, &run->tree.left, &run->tree.right);
     *link = run;
+    trees->lengths |= (uint64_t)1 << n;
 }
 
-void run_tree_remove(struct bh_span **root, struct bh_span *run)
+void run_tree_remove(struct run_trees *trees, struct bh_span *run)
 {
-    struct bh_span **link = root;
+    size_t n = tree_of(run->pages);
+    struct bh_span **link = &trees->by_length[n];
     while (*link != run) {
         BH_CHECK(*link, "[ALLOC-2] free run 0x%zx of %u pages is not in the tree",
                  (size_t)run->base, run->pages);
@@ -71,39 +80,44 @@ void run_tree_remove(struct bh_span **root, struct bh_span *run)
             key_before(run->pages, run->base, *link) ? &(*link)->tree.left : &(*link)->tree.right;
     }
     join(link, run->tree.left, run->tree.right);
+    if (!trees->by_length[n])
+        trees->lengths &= ~((uint64_t)1 << n);
 }
 
-struct bh_span *run_tree_best_fit(struct bh_span *root, size_t pages)
+struct bh_span *run_tree_best_fit(const struct run_trees *trees, size_t pages)
 {
+    uint64_t enough = pages < RUN_LENGTHS ? trees->lengths >> pages << pages : 0;
+    struct bh_span *run = trees->by_length[enough ? bits_lowest(enough) : 0];
     struct bh_span *best = NULL;
-    while (root) {
-        if (root->pages >= pages) {
-            best = root;
-            root = root->tree.left;
+    while (run) {
+        if (run->pages >= pages) {
+            best = run;
+            run = run->tree.left;
         } else {
-            root = root->tree.right;
+            run = run->tree.right;
         }
     }
     return best;
 }
 
-struct bh_span *run_tree_longest(struct bh_span *root)
+static BH_COLD struct bh_span *last_before(struct bh_span *run, size_t pages, uintptr_t base)
 {
-    while (root && root->tree.right)
-        root = root->tree.right;
-    return root;
-}
-
-struct bh_span *run_tree_after(struct bh_span *root, size_t pages, uintptr_t base)
-{
-    struct bh_span *next = NULL;
-    while (root) {
-        if (key_before(pages, base, root)) {
-            next = root;
-            root = root->tree.left;
+    struct bh_span *last = NULL;
+    while (run) {
+        if (run->pages != pages ? run->pages < pages : run->base < base) {
+            last = run;
+            run = run->tree.right;
         } else {
-            root = root->tree.right;
+            run = run->tree.left;
         }
     }
-    return next;
+    return last;
+}
+
+BH_COLD struct bh_span *run_tree_before(const struct run_trees *trees, size_t pages, uintptr_t base)
+{
+    struct bh_span *run = NULL;
+    for (size_t n = RUN_LENGTHS; n > 0 && !run; n--)
+        run = last_before(trees->by_length[n % RUN_LENGTHS], pages, base);
+    return run;
 }

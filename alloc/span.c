@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Spans. See span.h. */
 #include "alloc/span.h"
+#include "alloc/harden.h"
 #include "alloc/meta.h"
 #include "alloc/page_heap.h"
 #include "alloc/redzone.h"
@@ -15,30 +16,48 @@ static bool has_mark_bits(const struct bh_span *span)
     return span->kind >= KIND_FIRST_COLLECTED;
 }
 
+/* Collected spans have two bitmaps in one cell, in halves of a power of two. */
+static size_t cell_bytes(const struct bh_span *span)
+{
+    return has_mark_bits(span) ? (size_t)2 << span->mark_shift : bitmap_bytes(span);
+}
+
 static BH_COLD bool alloc_bitmaps(struct bh_span *span)
 {
-    span->bits = meta_alloc(bitmap_bytes(span));
-    span->mark_bits = has_mark_bits(span) ? meta_alloc(bitmap_bytes(span)) : NULL;
-    return span->bits && (span->mark_bits || !has_mark_bits(span));
+    span->mark_shift = has_mark_bits(span) ? (uint8_t)bits_log2(2 * bitmap_bytes(span) - 1) : 0;
+    span->bits = NULL;
+    if (span_has_own_bits(span))
+        return true;
+    span->bits = meta_alloc(cell_bytes(span));
+    if (has_mark_bits(span))
+        return span->bits;
+    bool states = harden_begin(span);
+    return span->bits && states;
 }
 
 static BH_COLD void free_bitmaps(struct bh_span *span)
 {
-    meta_free(span->bits, bitmap_bytes(span));
-    meta_free(span->mark_bits, bitmap_bytes(span));
+    if (span_has_own_bits(span))
+        return;
+    if (!has_mark_bits(span))
+        harden_end(span);
+    meta_free(span_cell(span), cell_bytes(span));
     span->bits = NULL;
-    span->mark_bits = NULL;
+}
+
+static void span_begin(struct bh_span *span, enum bh_kind kind)
+{
+    span->kind = (uint8_t)kind;
+    span->next_idx = 0;
+    span->sweep_cycle = 0;
+    list_init(&span->link);
 }
 
 static BH_COLD struct bh_span *span_new(size_t pages, size_t align_pages, enum bh_kind kind)
 {
     struct bh_span *span = page_heap_alloc(pages, align_pages);
-    if (!span)
-        return NULL;
-    span->kind = (uint8_t)kind;
-    span->next_idx = 0;
-    span->sweep_cycle = 0;
-    list_init(&span->link);
+    if (span)
+        span_begin(span, kind);
     return span;
 }
 
@@ -51,38 +70,54 @@ static BH_COLD struct bh_span *finish_or_undo(struct bh_span *span)
     return NULL;
 }
 
-struct bh_span *span_new_small(unsigned size_class, enum bh_kind kind)
+/* Objects that fit into a span that is not published yet: a division by the reciprocal. */
+static uint16_t objs_that_fit(const struct bh_span *span)
+{
+    return (uint16_t)span_idx(span, span->base + ((uintptr_t)span->pages << PAGE_SHIFT));
+}
+
+struct bh_span *span_new_small(unsigned size_class, enum bh_kind kind, size_t spans)
 {
     const struct size_class *info = &size_classes[size_class];
-    struct bh_span *span = span_new(info->pages, 1, kind);
+    struct bh_span *span = NULL;
+    if (spans >= info->short_spans)
+        span = span_new(info->pages, 1, kind);
+    if (!span && info->short_spans > 0) /* or a long one is not to be had */
+        span = span_new(info->short_pages, 1, kind);
     if (!span)
         return NULL;
     span->size_class = (uint8_t)size_class;
     span->object_bytes = info->object_bytes;
     span->reciprocal = info->reciprocal;
-    span->objs = info->objs;
-    span->free_objs = info->objs;
+    span->objs = objs_that_fit(span);
+    span->free_objs = span->objs;
     if (!finish_or_undo(span))
         return NULL;
     if (kind == KIND_MANUAL) {
-        bitmap_set_range(span->bits, 0, span->objs);
+        bitmap_set_range(span_bits(span), 0, span->objs);
         redzone_prepare(span);
     }
     return span;
 }
 
+void span_make_large(struct bh_span *run, enum bh_kind kind)
+{
+    span_begin(run, kind);
+    run->size_class = 0;
+    run->object_bytes = 0;
+    run->reciprocal = 0;
+    run->objs = 1;
+    run->free_objs = 0;
+    run->bits = NULL;
+    run->mark_shift = 0;
+}
+
 struct bh_span *span_new_large(size_t pages, size_t align_pages, enum bh_kind kind)
 {
-    struct bh_span *span = span_new(pages, align_pages, kind);
+    struct bh_span *span = page_heap_alloc(pages, align_pages);
     if (!span)
         return NULL;
-    span->size_class = 0;
-    span->object_bytes = pages << PAGE_SHIFT;
-    span->reciprocal = 0;
-    span->objs = 1;
-    span->free_objs = 0;
-    span->bits = NULL;
-    span->mark_bits = NULL;
+    span_make_large(span, kind);
     if (kind != KIND_MANUAL)
         return finish_or_undo(span);
     return span;
@@ -94,34 +129,60 @@ void span_free(struct bh_span *span)
     page_heap_free(span);
 }
 
-size_t span_take(struct bh_span *span, void **objects, size_t want)
+/* The objects whose bits are set in word w of the bitmap, lowest first, as many as are wanted:
+ * clears their bits. */
+static size_t take_bits(struct bh_span *span, size_t w, uint64_t set, void **objects, size_t want)
 {
+    uintptr_t first = span_object(span, (uint32_t)(w * 64));
+    uint64_t left = set;
     size_t taken = 0;
-    size_t idx = span->next_idx;
-    while (taken < want) {
-        idx = bitmap_next_set(span->bits, span->objs, idx);
-        if (idx == span->objs)
-            break;
-        bitmap_clear(span->bits, idx);
-        objects[taken++] = (void *)span_object(span, (uint32_t)idx); /* NOLINT: memory */
-    }
-    span->next_idx = (uint32_t)idx;
-    span->free_objs -= (uint32_t)taken;
-    BH_ASSERT_SLOW(span->free_objs == bitmap_count(span->bits, span->objs));
+    for (; left && taken < want; left &= left - 1)
+        objects[taken++] = (void *)(first + bits_lowest(left) * span->object_bytes); /* NOLINT */
+    span_bits(span)[w] &= ~(set ^ left);
     return taken;
 }
 
-enum span_crime span_put(struct bh_span *span, uintptr_t object)
+/* The bits of `word` in groups of n, at multiples of n, of which all are set; n is 2, 4 or 8. */
+static uint64_t full_groups(uint64_t word, size_t n)
 {
-    uint32_t idx = span_idx(span, object);
-    if (!span_is_object(span, object))
-        return SPAN_INTERIOR;
-    if (bitmap_test(span->bits, idx))
-        return SPAN_TWICE;
-    bitmap_set(span->bits, idx);
-    if (idx < span->next_idx)
-        span->next_idx = idx;
-    span->free_objs++;
-    BH_ASSERT_SLOW(span->free_objs == bitmap_count(span->bits, span->objs));
-    return SPAN_OK;
+    uint64_t ones = ((uint64_t)1 << n) - 1;
+    for (size_t step = 1; step < n; step *= 2)
+        word &= word >> step;
+    return (word & (~(uint64_t)0 / ones)) * ones;
+}
+
+/*
+ * Takes objects that fill whole cache lines, as many as there are and go into `want`: two cores
+ * that take their objects one after the other get no neighbours in a line. Not where all objects
+ * are wanted anyway.
+ */
+static size_t take_lines(struct bh_span *span, void **objects, size_t want)
+{
+    const uint64_t *bits = span_bits(span);
+    size_t n = span_line_objs(span->object_bytes);
+    size_t taken = 0;
+    want -= want % n;
+    if (n == 1 || want >= span->free_objs)
+        return 0;
+    for (size_t w = span->next_idx / 64; taken < want && w < bitmap_words(span->objs); w++) {
+        uint64_t full = full_groups(bitmap_word(bits, w), n);
+        taken += take_bits(span, w, full, objects + taken, want - taken);
+    }
+    return taken;
+}
+
+size_t span_take(struct bh_span *span, void **objects, size_t want)
+{
+    const uint64_t *bits = span_bits(span);
+    size_t taken = take_lines(span, objects, want);
+    size_t w = span->next_idx / 64;
+    want = want < span->free_objs ? want : span->free_objs;
+    while (taken < want) {
+        span->next_idx = (uint16_t)(w * 64);
+        taken += take_bits(span, w, bitmap_word(bits, w), objects + taken, want - taken);
+        w++;
+    }
+    span->free_objs = (uint16_t)(span->free_objs - taken);
+    BH_ASSERT_SLOW(span->free_objs == bitmap_count(span_bits(span), span->objs));
+    return taken;
 }

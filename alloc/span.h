@@ -15,24 +15,41 @@
 #define ALLOC_SPAN_H
 
 #include "alloc/types.h"
+#include "arch/arch.h"
 #include "kernel-lib/bitmap.h"
 
-/* NULL when memory is out. `kind` is any. Not published. */
-struct bh_span *span_new_small(unsigned size_class, enum bh_kind kind);
+/*
+ * A span for objects of a class that has `spans` already, as far as the caller knows: the first few
+ * are short, so that a class of which there are few objects wastes little, the others as long as
+ * fits best (tools/gen-size-classes), or short too where memory is in small pieces. NULL when
+ * memory is out. `kind` is any. Not published.
+ */
+struct bh_span *span_new_small(unsigned size_class, enum bh_kind kind, size_t spans);
 
 /* One object of `pages` pages at a multiple of align_pages. Not published. */
 struct bh_span *span_new_large(size_t pages, size_t align_pages, enum bh_kind kind);
 
+/* Makes a large span without bitmaps of a run that the page heap gave. Not published. */
+void span_make_large(struct bh_span *run, enum bh_kind kind);
+
 void span_free(struct bh_span *span);
 
-/* Up to `want` objects out of a manual span; returns how many. The central's lock is held. */
+/*
+ * Up to `want` objects out of a manual span, lowest first, but those that fill whole cache lines
+ * before the others; returns how many. The central's lock is held.
+ */
 size_t span_take(struct bh_span *span, void **objects, size_t want);
+
+/* So many objects of a small class, from one whose number is a multiple of it, fill whole cache
+ * lines: 2, 4 or 8. 1: larger objects, of which two share a line at most. */
+static inline size_t span_line_objs(size_t object_bytes)
+{
+    size_t factor = object_bytes & -object_bytes; /* the largest power of two in it */
+    return object_bytes < ARCH_CACHE_LINE ? ARCH_CACHE_LINE / factor : 1;
+}
 
 /* What span_put() can find wrong with a pointer. */
 enum span_crime { SPAN_OK, SPAN_INTERIOR, SPAN_TWICE };
-
-/* Puts a manual object of this span back. The central's lock is held. */
-enum span_crime span_put(struct bh_span *span, uintptr_t object);
 
 /* Whether a run's head is that of a span, and not of free or private pages. */
 static inline bool span_is_span(const struct bh_span *run)
@@ -64,6 +81,26 @@ static inline bool span_is_object(const struct bh_span *span, uintptr_t address)
 {
     uint32_t idx = span_idx(span, address);
     return idx < span->objs && span_object(span, idx) == address;
+}
+
+/* Puts a manual object back whose page is one of the span's. Inline: this is what a batch that
+ * comes home holds the central's lock for. */
+BH_INLINE enum span_crime span_put(struct bh_span *span, uintptr_t object)
+{
+    uint64_t *bits = span_bits(span);
+    uint32_t idx = span_idx(span, object);
+    if (BH_UNLIKELY(!span_is_object(span, object)))
+        return SPAN_INTERIOR;
+    uint64_t word = bits[idx / 64];
+    uint64_t bit = (uint64_t)1 << idx % 64;
+    if (BH_UNLIKELY(word & bit))
+        return SPAN_TWICE;
+    bits[idx / 64] = word | bit;
+    if (idx < span->next_idx)
+        span->next_idx = (uint16_t)idx;
+    span->free_objs++;
+    BH_ASSERT_SLOW(span->free_objs == bitmap_count(bits, span->objs));
+    return SPAN_OK;
 }
 
 #endif

@@ -5,26 +5,12 @@
  */
 #include "alloc/cache.h"
 #include "alloc/central.h"
-#include "alloc/large.h"
+#include "alloc/guard.h"
 #include "alloc/meta.h"
 #include "alloc/page_heap.h"
 #include "alloc/room.h"
-#include "alloc/run_tree.h"
+#include "alloc/scavenge.h"
 #include "alloc/walk.h"
-
-/* Objects in one core's bin, looked at from another core while it may change. */
-static BH_COLD size_t bin_look(unsigned core, unsigned size_class)
-{
-    /* Acquire: pairs with cache_make(); a cache is filled in before it is shown. */
-    const struct core_cache *cache = atomic_load_acquire(&core_caches[core]);
-    if (!cache)
-        return 0;
-    /* Relaxed: three looks that may not belong together; a nonsensical difference counts as 0. */
-    size_t limit = atomic_load_relaxed(&cache->limit[size_class]);
-    void **top = atomic_load_relaxed(&cache->bins.top[size_class]);
-    size_t left = (size_t)(atomic_load_relaxed(&cache->bins.end[size_class]) - top);
-    return left <= limit ? limit - left : 0;
-}
 
 static BH_COLD void add_class(struct bh_stats *stats, unsigned size_class)
 {
@@ -33,7 +19,7 @@ static BH_COLD void add_class(struct bh_stats *stats, unsigned size_class)
     size_t object_bytes = size_classes[size_class].object_bytes;
     central_count(size_class, &out_objs, &cached_objs);
     for (unsigned core = 0; core < bh_port_core_count(); core++)
-        cached_objs += bin_look(core, size_class);
+        cached_objs += cache_bin_look(core, size_class);
     if (cached_objs > out_objs)
         cached_objs = out_objs; /* they moved while we looked */
     stats->cached_bytes += cached_objs * object_bytes;
@@ -44,14 +30,16 @@ static BH_COLD void add_class(struct bh_stats *stats, unsigned size_class)
 static BH_COLD void add_pages(struct bh_stats *stats)
 {
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
-    const struct bh_span *longest = run_tree_longest(page_heap.free_runs);
+    const struct bh_span *longest = run_tree_longest(&page_heap.free_runs);
     size_t cells = page_heap.cell_pages << PAGE_SHIFT;
     stats->region_bytes = page_heap.region_bytes;
     stats->metadata_bytes = page_heap.reserved_bytes + cells;
     stats->heap_bytes = page_heap_used_pages_locked() << PAGE_SHIFT;
     stats->heap_peak_bytes = page_heap.peak_pages << PAGE_SHIFT;
     stats->free_page_bytes = page_heap.free_pages << PAGE_SHIFT;
-    stats->released_bytes = page_heap.released_pages << PAGE_SHIFT;
+    stats->released_bytes = page_heap_unbacked_pages_locked() << PAGE_SHIFT;
+    stats->manual_objects = page_heap.large_objs;
+    stats->manual_bytes = page_heap.large_pages << PAGE_SHIFT;
     stats->largest_run_bytes = longest ? (size_t)longest->pages << PAGE_SHIFT : 0;
     spinlock_release(&page_heap.lock, irq);
 }
@@ -59,10 +47,11 @@ static BH_COLD void add_pages(struct bh_stats *stats)
 BH_COLD void bh_get_stats(struct bh_stats *stats)
 {
     *stats = (struct bh_stats){0};
-    large_count(&stats->manual_objects, &stats->manual_bytes);
+    add_pages(stats);
     for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++)
         add_class(stats, i);
-    add_pages(stats);
+    if (BH_HARDEN)
+        stats->cached_bytes += guard_stock_bytes();
     stats->collected_bytes = atomic_load_relaxed(&room_collected_bytes); /* a statistic */
     stats->failures = room_failures();
 }
@@ -77,5 +66,5 @@ BH_COLD void bh_reset_peak(void)
 BH_COLD size_t bh_release_pages(void)
 {
     room_reclaim();
-    return page_heap_release();
+    return scavenge_all();
 }

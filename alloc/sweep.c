@@ -14,6 +14,8 @@
  * Locks: as in collected.h.
  */
 #include "alloc/collected.h"
+#include "alloc/harden.h"
+#include "alloc/poison.h"
 #include "alloc/span.h"
 #include "alloc/walk.h"
 #include "arch/arch.h"
@@ -29,9 +31,9 @@
         .full = {&collected_centrals[row][class].full, &collected_centrals[row][class].full}, \
         .unswept = {&collected_centrals[row][class].unswept,                                  \
                     &collected_centrals[row][class].unswept}},
-#define NOSCAN_ROW(class, bytes, pages, objs, magic, batch, slots) CENTRAL_INIT(0, class)
-#define SCAN_ROW(class, bytes, pages, objs, magic, batch, slots)   CENTRAL_INIT(1, class)
-#define SIZE_CLASS_ROW                                             NOSCAN_ROW
+#define NOSCAN_ROW(class, ...) CENTRAL_INIT(0, class)
+#define SCAN_ROW(class, ...)   CENTRAL_INIT(1, class)
+#define SIZE_CLASS_ROW         NOSCAN_ROW
 struct collected_central collected_centrals[KINDS][SIZE_CLASS_COUNT] = {
     {CENTRAL_INIT(0, 0) SIZE_CLASS_TABLE},
 #undef SIZE_CLASS_ROW
@@ -41,7 +43,7 @@ struct collected_central collected_centrals[KINDS][SIZE_CLASS_COUNT] = {
 #undef SIZE_CLASS_ROW
 BH_STATIC_ASSERT(KINDS == 2, "a row of centrals per collected kind");
 
-uint32_t sweep_cycle;
+uint8_t sweep_cycle;
 size_t sweep_left;
 
 static void each_central(void (*visit)(struct collected_central *central))
@@ -55,17 +57,25 @@ static void each_central(void (*visit)(struct collected_central *central))
 
 static void recount(struct bh_span *span)
 {
-    span->free_objs = span->objs - (uint32_t)bitmap_count(span->bits, span->objs);
+    span->free_objs = (uint16_t)(span->objs - bitmap_count(span->bits, span->objs));
+}
+
+/* What was not reached is for a sanitizer to watch. Costs nothing in other builds. */
+static void close_unreached(const struct bh_span *span)
+{
+    size_t idx = BH_SANITIZE ? 0 : span->objs;
+    while ((idx = bitmap_next_clear(span->bits, span->objs, idx)) < span->objs)
+        poison_lay(span_object(span, (uint32_t)idx++), span->object_bytes);
 }
 
 /* Under the central's lock, which keeps collected_free() from reading either map meanwhile. */
 static void exchange_bitmaps(struct bh_span *span)
 {
     uint64_t *old_bits = span->bits;
-    span->bits = span->mark_bits;
-    span->mark_bits = old_bits;
+    span->bits = span_mark_bits(span);
     memset(old_bits, 0, bitmap_words(span->objs) * sizeof(uint64_t));
     span->sweep_cycle = sweep_cycle;
+    close_unreached(span);
     recount(span);
 }
 
@@ -75,6 +85,7 @@ struct bh_span *sweep_one(struct collected_central *central)
     uintptr_t irq = spinlock_acquire(&central->lock);
     if (!list_is_empty(&central->unswept)) {
         span = container_of(central->unswept.next, struct bh_span, link);
+        harden_check_record(span);
         list_remove(&span->link);
         exchange_bitmaps(span);
         span->next_idx = 0;

@@ -43,12 +43,14 @@ enum span_state {
 };
 
 enum run_flags {
-    RUN_ZEROED = 1,   /* every byte of the run is known to be zero */
-    RUN_RELEASED = 2, /* free, and some of its pages may have the class byte PAGE_RELEASED */
+    RUN_ZEROED = 1,  /* a span whose every byte was zero when its pages were taken */
+    RUN_MARKED = 2,  /* free, and some of its pages may have another class byte than PAGE_FREE */
+    RUN_GUARDED = 4, /* a large span with a guard page before and behind it (guard.h) */
+    RUN_GUARD = 8,   /* private: one of the two */
 };
 
 /*
- * The record of a run, 80 bytes. For a span:
+ * The record of a run, 56 bytes (72 in hardened builds). For a span:
  *   objs * object_bytes <= pages * PAGE_BYTES
  *   manual:    free_objs == bits set in `bits` (those with the central tier's spans)
  *              objs - free_objs == handed out + in core caches + in the transfer cache
@@ -58,18 +60,19 @@ enum run_flags {
  * that is resized), kind, size_class, objs, object_bytes, reciprocal, where the bitmaps are.
  */
 struct bh_span {
-    uintptr_t base;       /* address of the first page */
-    size_t object_bytes;  /* of a large object: pages * PAGE_BYTES */
-    uint32_t pages;       /* of the run */
-    uint32_t reciprocal;  /* offset / object_bytes == (offset * reciprocal) >> 32; 0 for large */
-    uint32_t objs;        /* objects there is room for */
-    uint32_t free_objs;   /* see above; protected by the central's lock */
-    uint32_t next_idx;    /* no free object is before this one; where the search begins */
-    uint32_t sweep_cycle; /* collected: swept when equal to the sweeper's cycle */
-    uint8_t state;        /* enum span_state */
-    uint8_t kind;         /* enum bh_kind */
-    uint8_t size_class;   /* 0: one large object */
-    uint8_t flags;        /* enum run_flags */
+    uintptr_t base;        /* address of the first page */
+    uint32_t object_bytes; /* 0 for large: span_object_bytes() */
+    uint32_t pages;        /* of the run */
+    uint32_t reciprocal;   /* offset / object_bytes == (offset * reciprocal) >> 32; 0 for large */
+    uint16_t objs;         /* objects there is room for */
+    uint16_t free_objs;    /* see above; protected by the central's lock */
+    uint16_t next_idx;     /* no free object is before this one; where the search begins */
+    uint8_t sweep_cycle;   /* collected: swept when equal to the sweeper's cycle */
+    uint8_t mark_shift;    /* collected: log2 of half the cell that `bits` is a half of */
+    uint8_t state;         /* enum span_state */
+    uint8_t kind;          /* enum bh_kind */
+    uint8_t size_class;    /* 0: one large object */
+    uint8_t flags;         /* enum run_flags */
     union {
         struct list link; /* span: in a list of its central */
         struct {          /* free run: in the page heap's tree */
@@ -77,9 +80,54 @@ struct bh_span {
             struct bh_span *right;
         } tree;
     };
-    uint64_t *bits;      /* manual: free, with the span; collected: allocated */
-    uint64_t *mark_bits; /* collected: reached in this cycle */
+    union {
+        uint64_t *bits;    /* manual: free, with the span; collected: allocated */
+        uint64_t own_bits; /* manual, if 64 bits are enough: span_bits() */
+    };
+#if BH_HARDEN        /* harden.h */
+    uint8_t *states; /* in every page's record: of its manual small objects */
+    uint64_t seal;
+#endif
 };
+BH_STATIC_ASSERT(sizeof(struct bh_span) == (BH_HARDEN ? 72 : 56),
+                 "records are what metadata costs");
+BH_STATIC_ASSERT(SIZE_CLASS_MAX_OBJS <= UINT16_MAX, "the numbers of a span's objects fit");
+
+/* The room that each object of a span has. */
+static inline size_t span_object_bytes(const struct bh_span *span)
+{
+    return span->size_class ? span->object_bytes : (size_t)span->pages << PAGE_SHIFT;
+}
+
+/* A manual span of few objects has its bitmap in its record, on a line that is needed anyway. Not
+ * in hardened builds, where that part of the record is sealed. */
+static inline bool span_has_own_bits(const struct bh_span *span)
+{
+    return !BH_HARDEN && span->kind == KIND_MANUAL && span->objs <= 64;
+}
+
+/* The bitmap of any span. */
+static inline uint64_t *span_bits(const struct bh_span *span)
+{
+    uintptr_t own =
+        (uintptr_t)&span->own_bits; /* a look that promises nothing may lead to a change */
+    return span_has_own_bits(span) ? (uint64_t *)own : span->bits; /* NOLINT: memory */
+}
+
+/* Of a collected span, the objects reached in this cycle: the other half of the cell, which is
+ * aligned to its size. When the span is swept the halves change places. */
+static inline uint64_t *span_mark_bits(const struct bh_span *span)
+{
+    uintptr_t half_bytes = (uintptr_t)1 << span->mark_shift;
+    return (uint64_t *)((uintptr_t)span->bits ^ half_bytes); /* NOLINT: an address becomes memory */
+}
+
+/* The cell: of a manual span that is `bits`, for half_bytes is 1. */
+static inline void *span_cell(const struct bh_span *span)
+{
+    uintptr_t half_bytes = (uintptr_t)1 << span->mark_shift;
+    return (void *)((uintptr_t)span->bits & ~half_bytes); /* NOLINT: an address becomes memory */
+}
 
 /*
  * A run's state is changed by whoever owns the run: the page heap (SPAN_FREE, and what becomes of
@@ -100,13 +148,19 @@ static inline bool span_is_free_run(const struct bh_span *span)
 /* The class byte of the page map: one load tells free() all it wants to know. It is the index of a
  * bin in the core cache; of those that are no class, the bin is always full. */
 enum page_class {
-    PAGE_FREE = 0, /* not ours, metadata, or in a free run */
+    PAGE_FREE =
+        0, /* not ours, metadata, in a free run, or in a large manual object but not first */
     /* 1 .. SIZE_CLASS_COUNT - 1: a manual span of that class */
     PAGE_RELEASED = SIZE_CLASS_COUNT, /* in a free run, and with bh_port_pages_released() */
-    PAGE_MANUAL_LARGE,
-    PAGE_COLLECTED, /* any collected span */
+    PAGE_IDLE,                        /* in a free run, and was when the scavenger last came by */
+    PAGE_IDLE_LAST = PAGE_IDLE + 1,
+    PAGE_MANUAL_LARGE, /* the first page of a large object */
+    PAGE_COLLECTED,    /* any collected span */
     PAGE_CLASS_COUNT
 };
+
+/* Class bytes from PAGE_RELEASED on that are marks on free pages. */
+#define PAGE_MARKS (PAGE_MANUAL_LARGE - PAGE_RELEASED)
 
 /* Whether the class byte is that of a manual span of small objects. */
 static inline bool page_class_is_small(size_t class_byte)
@@ -124,31 +178,44 @@ struct pagemap {
     uintptr_t first_page;     /* page number: address >> PAGE_SHIFT */
     uintptr_t pages;          /* entries in each array */
     uint8_t *class_of;        /* enum page_class */
-    struct bh_span **span_of; /* head of the run, for every page of a span */
+    struct bh_span **span_of; /* head of the span, for every page whose class byte is not free */
+#if BH_HARDEN
+    uint8_t **states_of; /* as in its record, for every page of a manual small span; else NULL */
+#endif
 };
 
-extern struct pagemap *pagemap_current;
+/* Hidden: in position-independent code, free() would load its address before it. */
+extern struct pagemap *pagemap_current __attribute__((visibility("hidden")));
 
-/* What the generator knows of a class. */
+/* What the generator knows of a class. Its spans are long or short (span_new_small()). */
 struct size_class {
     uint32_t object_bytes;
     uint32_t reciprocal;
-    uint16_t objs;
-    uint8_t pages;
-    uint8_t batch; /* objects moved between a core and the central tier at a time */
-    uint8_t slots; /* the most objects in one core's cache */
+    uint16_t objs;       /* of a long span */
+    uint8_t pages;       /* of a long span */
+    uint8_t batch;       /* objects moved between a core and the central tier at a time */
+    uint16_t slots;      /* the most objects in one core's cache */
+    uint8_t short_pages; /* of a short span */
+    uint8_t short_spans; /* as long as a class has fewer spans, a new one is short */
 };
+
+/* The class of the smallest request: that of 8 or of 16 bytes. (A hardened heap has a state for
+ * every 16 bytes.) */
+#define SIZE_CLASS_LEAST (BH_MIN_ALIGN > 8 || BH_HARDEN ? 2 : 1)
 
 extern const struct size_class size_classes[SIZE_CLASS_COUNT];
 extern const uint8_t size_class_fine[SIZE_CLASS_FINE_MAX / 8 + 1];
-extern const uint8_t size_class_coarse[(SIZE_CLASS_MAX - SIZE_CLASS_FINE_MAX) / 128 + 1];
+extern const uint8_t size_class_mid[(SIZE_CLASS_MID_MAX - SIZE_CLASS_FINE_MAX) / 64];
+extern const uint8_t size_class_coarse[(SIZE_CLASS_MAX - SIZE_CLASS_MID_MAX) / 256];
 
 /* The class for a request of `bytes` <= SIZE_CLASS_MAX; 0 bytes counts as 1. */
 static inline unsigned size_class_for(size_t bytes)
 {
     if (bytes <= SIZE_CLASS_FINE_MAX)
         return size_class_fine[(bytes + 7) / 8];
-    return size_class_coarse[(bytes + 127) / 128 - SIZE_CLASS_FINE_MAX / 128];
+    if (bytes <= SIZE_CLASS_MID_MAX)
+        return size_class_mid[(bytes - 1) / 64 - SIZE_CLASS_FINE_MAX / 64];
+    return size_class_coarse[(bytes - 1) / 256 - SIZE_CLASS_MID_MAX / 256];
 }
 
 #endif

@@ -3,6 +3,7 @@
 #include "alloc/walk.h"
 #include "alloc/collected.h"
 #include "alloc/page_heap.h"
+#include "alloc/poison.h"
 #include "alloc/room.h"
 #include "alloc/span.h"
 
@@ -30,7 +31,7 @@ static void visit_objects(struct bh_span *span, void *arg)
     const struct object_visitor *visitor = arg;
     if (span->kind < KIND_FIRST_COLLECTED)
         return;
-    const uint64_t *live = span_is_unswept(span) ? span->mark_bits : span->bits;
+    const uint64_t *live = span_is_unswept(span) ? span_mark_bits(span) : span->bits;
     uint32_t reserved_from;
     uint32_t reserved_to;
     collected_reserved(span, &reserved_from, &reserved_to);
@@ -52,21 +53,15 @@ void walk_each_object(void (*visit)(const struct walk_object *object, void *arg)
 void *walk_pages_alloc(size_t bytes)
 {
     struct bh_span *run = page_heap_alloc((bytes + PAGE_BYTES - 1) >> PAGE_SHIFT, 1);
-    return run ? (void *)run->base : NULL; /* NOLINT: an address becomes memory */
-}
-
-/* The record of a page that is not in the page map: by its region. */
-static struct bh_span *record_of(uintptr_t address)
-{
-    const struct page_region *region = page_heap_region_of(address);
-    if (!region || address - region->first_page >= region->pages << PAGE_SHIFT)
+    if (!run)
         return NULL;
-    return &region->records[(address - region->first_page) >> PAGE_SHIFT];
+    poison_lift(run->base, (size_t)run->pages << PAGE_SHIFT);
+    return (void *)run->base; /* NOLINT: an address becomes memory */
 }
 
 void walk_pages_free(void *pages)
 {
-    struct bh_span *run = record_of((uintptr_t)pages);
+    struct bh_span *run = page_heap_run_at((uintptr_t)pages);
     BH_CHECK(run && run->state == SPAN_PRIVATE && run->base == (uintptr_t)pages,
              "walk_pages_free(%p): not pages from walk_pages_alloc()", pages);
     page_heap_free(run);

@@ -53,14 +53,14 @@ static inline bool walk_find(uintptr_t word, struct walk_object *found)
 /* Marks an object; true for the one caller who marked it first in this cycle. */
 static inline bool walk_mark(const struct walk_object *object)
 {
-    if (bitmap_test(object->span->mark_bits, object->idx))
+    if (bitmap_test(span_mark_bits(object->span), object->idx))
         return false;
-    return bitmap_set_atomic(object->span->mark_bits, object->idx);
+    return bitmap_set_atomic(span_mark_bits(object->span), object->idx);
 }
 
 static inline bool walk_is_marked(const struct walk_object *object)
 {
-    return bitmap_test(object->span->mark_bits, object->idx);
+    return bitmap_test(span_mark_bits(object->span), object->idx);
 }
 
 /*
@@ -137,6 +137,13 @@ size_t walk_region_bytes(void);
  * collector, at the first collected allocation.
  */
 extern bool (*walk_collect_hook)(void);
+
+/*
+ * The collector is there: bh_handle_signal() calls `stop`, with interrupts off, which stands still
+ * if there is a stop; and other cores can be interrupted, so they are also asked for their caches
+ * when memory is out.
+ */
+void walk_attach_stop(void (*stop)(uintptr_t interrupted_sp));
 
 /*
  * For the collector's own slow path, after a collection did not help: gives back caches, asks the

@@ -202,6 +202,7 @@ void collect_attach(void)
         collect_started_ns = now_ns;
     /* Release: each pairs with the acquire of the floor that calls it. */
     atomic_store_release(&spinlock_wait_hook, stop_poll);
+    walk_attach_stop(stop_handle);
     atomic_store_release(&walk_collect_hook, collect_for_memory);
     spinlock_release(&collect_lock, irq);
 }

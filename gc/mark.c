@@ -155,10 +155,10 @@ static inline void mark_word(struct marker *m, uintptr_t word)
     struct walk_object object;
     if (!walk_find(word, &object) || !walk_mark(&object))
         return;
-    m->totals.live_bytes += object.span->object_bytes;
+    m->totals.live_bytes += span_object_bytes(object.span);
     m->totals.live_objects++;
     if (object.span->kind == KIND_SCAN)
-        mark_push(m, object.base, object.span->object_bytes);
+        mark_push(m, object.base, span_object_bytes(object.span));
 }
 
 /* Volatile: roots are memory of any type, and a parked core may write its own meanwhile. */
@@ -219,7 +219,7 @@ static void mark_again(const struct walk_object *object, void *arg)
         return;
     if (object->span->kind != KIND_SCAN || !walk_is_marked(object))
         return;
-    mark_push(round->marker, object->base, object->span->object_bytes); /* empty: it fits */
+    mark_push(round->marker, object->base, span_object_bytes(object->span)); /* empty: it fits */
     mark_drain(round->marker);
 }
 

@@ -237,7 +237,8 @@ void roots_each(void (*visit)(enum roots_kind kind, uintptr_t lo, uintptr_t hi, 
     stop_each_range(roots_visit_core, &to);
     bh_port_for_each_stack(roots_visit_stack, &to);
     /* A count is scanned as well: no number of pins is the address of an object. */
-    roots_visit(&to, ROOTS_PIN, (uintptr_t)pins.slots, (uintptr_t)(pins.slots + pins.room));
+    uintptr_t slots = (uintptr_t)pins.slots; /* NULL before the first pin */
+    roots_visit(&to, ROOTS_PIN, slots, slots + pins.room * sizeof(*pins.slots));
 }
 
 ROOTS_RAW_READS void roots_copy_words(uintptr_t *to, uintptr_t lo, uintptr_t hi)

@@ -10,7 +10,7 @@
  *    Of several cores that try, one wins [GC-2]; the others stand still as in 3.
  * 2. It interrupts each core that is not parked, and waits until for each core c
  *    still_for(c) == stop_number, or still_for(c) == STOP_PARKED.
- * 3. A core learns of the stop by the interrupt (bh_gc_stop_ipi), by losing in 1, or while it waits
+ * 3. A core learns of the stop by the interrupt (stop_handle), by losing in 1, or while it waits
  *    for a lock with interrupts off (stop_poll), where the first could not reach it. It stores its
  *    registers on its stack, writes down which ranges of memory hold its pointers, sets
  *    still_for to the number it saw, and waits until stop_number is another one.
@@ -55,6 +55,7 @@
 #include "kernel-lib/bits.h"
 #include "kernel-lib/check.h"
 #include "kernel-lib/percore.h"
+#include <bareheap/alloc.h>
 #include <bareheap/gc.h>
 
 #define STOP_PARKED UINT64_MAX
@@ -152,7 +153,7 @@ static void stop_handle_signal(void *arg, uintptr_t sp)
     stop_stand_still(sp, *(const uintptr_t *)arg);
 }
 
-void bh_gc_stop_ipi(uintptr_t interrupted_sp)
+void stop_handle(uintptr_t interrupted_sp)
 {
     uintptr_t irq = arch_irq_save();
     arch_call_with_registers(stop_handle_signal, &interrupted_sp);
@@ -308,6 +309,7 @@ static void stop_park(void *arg, uintptr_t sp)
 
 __attribute__((noinline)) void bh_gc_park(void)
 {
+    bh_drain(); /* a core that may keep interrupts off cannot be asked for its cache */
     uintptr_t irq = arch_irq_save();
     arch_call_with_registers(stop_park, __builtin_frame_address(0));
     arch_irq_restore(irq);

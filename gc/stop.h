@@ -3,7 +3,7 @@
  * Stopping the other cores, and what they hand over when they stand still. How: stop.c.
  *
  * Of these only the collector's cycle calls stop_world() and stop_release(); the public part
- * (bh_gc_stop_ipi, bh_gc_park, bh_gc_unpark) is in <bareheap/gc.h>.
+ * (bh_gc_park, bh_gc_unpark) is in <bareheap/gc.h>.
  */
 #ifndef GC_STOP_H
 #define GC_STOP_H
@@ -25,6 +25,12 @@ enum stop_result stop_world(uintptr_t sp, unsigned *missing);
 
 /* Ends the stop that stop_world() won. Interrupts still off. */
 void stop_release(void);
+
+/*
+ * The hook of bh_handle_signal(): called on the core that is interrupted, interrupts off, before
+ * anything else is done. Stands still when a stop is under way.
+ */
+void stop_handle(uintptr_t interrupted_sp);
 
 /*
  * The hook of kernel-lib/spinlock.h: called with interrupts off by a core that waits for a lock

@@ -36,10 +36,18 @@ PORT_DEFAULT uint64_t bh_port_now_ns(void)
     return 0;
 }
 
-PORT_DEFAULT void bh_port_signal_core(unsigned core)
+static void port_default_signal_core(unsigned core)
 {
-    bh_panic("bh_port_signal_core is missing: the collector must stop core %u; port.h describes it",
+    bh_panic("bh_port_signal_core is missing: core %u must be stopped or drained; port.h describes "
+             "it",
              core);
+}
+
+void bh_port_signal_core(unsigned core) __attribute__((weak, alias("port_default_signal_core")));
+
+bool port_has_signal_core(void)
+{
+    return bh_port_signal_core != port_default_signal_core;
 }
 
 PORT_DEFAULT void bh_port_for_each_stack(void (*visit)(const void *lo, const void *hi, void *arg),
@@ -53,6 +61,29 @@ PORT_DEFAULT bool bh_port_pages_wanted(size_t bytes)
 {
     (void)bytes;
     return false;
+}
+
+PORT_DEFAULT void bh_port_wait(unsigned round)
+{
+    (void)round;
+}
+
+PORT_DEFAULT void bh_port_out_of_memory(void)
+{
+}
+
+static bool port_default_guard(void *base, size_t bytes, bool guard)
+{
+    (void)base, (void)bytes, (void)guard;
+    return false;
+}
+
+bool bh_port_guard(void *base, size_t bytes, bool guard)
+    __attribute__((weak, alias("port_default_guard")));
+
+bool port_has_guard(void)
+{
+    return bh_port_guard != port_default_guard;
 }
 
 PORT_DEFAULT void bh_port_pages_released(void *base, size_t bytes)

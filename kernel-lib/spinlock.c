@@ -18,7 +18,8 @@
  * 6. Interrupts come back after the store, if they were on before 1. The other way round, an
  *    interrupt between the two would find the lock held by the code it interrupted.
  *
- * Waiting can be long only if a holder is slow, as holders have interrupts off. There is no queue:
+ * Waiting can be long only if a holder is slow, as holders have interrupts off. Where a holder
+ * may lose its processor all the same, bh_port_wait() is the place to help it. There is no queue:
  * critical sections are a few hundred instructions, and fairness costs a second cache line.
  *
  * Invariants: held == 1 exactly while one core is between acquire and release; owner is that core's
@@ -98,11 +99,28 @@ static void spinlock_note_released(const struct spinlock *lock)
     spinlock_ranks[core] &= ~((uint32_t)1 << lock->rank);
 }
 
+#if BH_PORT_ALONE
+#define SPINLOCK_ALONE() bh_port_alone()
+#else
+#define SPINLOCK_ALONE() false
+#endif
+
+/* Makes `held` 1; false when it was 1 already. */
+static bool spinlock_take(struct spinlock *lock)
+{
+    if (!SPINLOCK_ALONE())
+        /* Acquire: pairs with the release store in spinlock_release_irqs_off(). */
+        return atomic_exchange_acquire(&lock->held, 1) == 0;
+    /* Relaxed: no other core looks, and how the next one comes to look is the port's to order. */
+    bool free = atomic_load_relaxed(&lock->held) == 0;
+    atomic_store_relaxed(&lock->held, 1);
+    return free;
+}
+
 /* One attempt; notes the new holder. */
 static bool spinlock_try_unchecked(struct spinlock *lock)
 {
-    /* Acquire: pairs with the release store in spinlock_release_irqs_off(). */
-    if (atomic_exchange_acquire(&lock->held, 1) != 0)
+    if (!spinlock_take(lock))
         return false;
     /* Relaxed: read as a yes only by this core itself. */
     atomic_store_relaxed(&lock->owner, bh_port_core() + 1);
@@ -115,16 +133,21 @@ static bool spinlock_try_unchecked(struct spinlock *lock)
 #define SPINLOCK_DEAF_RANKS \
     ((uint32_t)1 << LOCK_CENTRAL | (uint32_t)1 << LOCK_PAGE_HEAP | (uint32_t)1 << LOCK_LOG)
 
+/* Looks at a lock before the port hears of it: a few critical sections' time. */
+#define SPINLOCK_LOOKS_PER_WAIT 64
+
 /* Until the lock looks free. */
 static void spinlock_wait(const struct spinlock *lock)
 {
     /* Relaxed: a hint to try again; the exchange that follows orders. */
-    while (atomic_load_relaxed(&lock->held) != 0) {
+    for (unsigned looks = 1; atomic_load_relaxed(&lock->held) != 0; looks++) {
         /* Acquire: pairs with the release in collect_attach(), which may come while we wait. */
         void (*hook)(void) = atomic_load_acquire(&spinlock_wait_hook);
         if (hook != NULL && !(SPINLOCK_DEAF_RANKS >> lock->rank & 1))
             hook();
         arch_pause();
+        if (looks % SPINLOCK_LOOKS_PER_WAIT == 0)
+            bh_port_wait(looks / SPINLOCK_LOOKS_PER_WAIT - 1);
     }
 }
 
@@ -152,7 +175,7 @@ void spinlock_release_irqs_off(struct spinlock *lock)
         spinlock_note_released(lock);
     /* Relaxed: see spinlock_held_here(); the release below puts it before the next owner's. */
     atomic_store_relaxed(&lock->owner, 0);
-    atomic_store_release(&lock->held, 0); /* pairs with spinlock_try_unchecked() */
+    atomic_store_release(&lock->held, 0); /* pairs with spinlock_take() */
 }
 
 void spinlock_release(struct spinlock *lock, uintptr_t irq_state)

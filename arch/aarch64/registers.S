@@ -29,6 +29,7 @@
     .text
     .balign 16
     .globl arch_call_with_registers
+    .hidden arch_call_with_registers
     .type arch_call_with_registers, %function
 arch_call_with_registers:
     .cfi_startproc

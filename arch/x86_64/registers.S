@@ -49,6 +49,7 @@
 
         .section .text.arch_call_with_registers, "ax", @progbits
         .globl  arch_call_with_registers
+        .hidden arch_call_with_registers
         .type   arch_call_with_registers, @function
         .balign 16
 arch_call_with_registers:

@@ -38,6 +38,8 @@ struct bh_region {
     void *base;   /* a multiple of 16 */
     size_t bytes; /* at least 32 KiB for the first region */
     bool zeroed;  /* every byte is known to be zero: saves clearing it again */
+    bool virgin;  /* zeroed, and the kernel puts memory behind a page when it is first touched: what
+                   * was never used is as good as released (the host board, a kernel that pages) */
 };
 
 /*
@@ -120,7 +122,10 @@ void bh_drain(void);
 
 /*
  * Asks core `core` to do so by an interrupt (bh_port_signal_core), and returns without waiting; a
- * core that has interrupts off does it when they come on. For the caller's own core: at once.
+ * core that has interrupts off does it when they come on. For the caller's own core: at once. From
+ * the first call on, and in kernels that use the collector, bh_malloc() does so to all other cores
+ * before it answers NULL, and waits up to 10 ms for them: a kernel that wants just that calls this
+ * once, for the core it is on.
  */
 void bh_drain_core(unsigned core);
 
@@ -134,7 +139,7 @@ struct bh_stats {
     size_t heap_bytes;        /* in spans now: region - metadata - free runs of pages */
     size_t heap_peak_bytes;   /* the most heap_bytes has been */
     size_t free_page_bytes;   /* in free runs of pages */
-    size_t released_bytes;    /* of which handed back through bh_port_pages_released() */
+    size_t released_bytes;    /* of which without memory: handed back, or never touched */
     size_t largest_run_bytes; /* the largest free run: what the next large object can have */
     size_t cached_bytes;      /* in the caches of the cores and of the central tier */
     size_t manual_bytes;      /* in manual objects handed out, rounded up to their class */

@@ -24,6 +24,18 @@
 #endif
 
 /*
+ * What the address of every manual object is a multiple of at least: 8 or 16. Objects of 16 bytes
+ * and more are aligned to 16 in any case; 16 makes the smallest object that large. For programs
+ * that expect the ABI's alignment of any type from a request of any size.
+ */
+#ifndef BH_MIN_ALIGN
+#define BH_MIN_ALIGN 8
+#endif
+#if BH_MIN_ALIGN != 8 && BH_MIN_ALIGN != 16
+#error "BH_MIN_ALIGN must be 8 or 16"
+#endif
+
+/*
  * Assertion tier: 0 only BH_CHECK (a caller's crime, corruption); 1 adds constant-time
  * preconditions, lock ranks, red zones behind every manual object and the check of every
  * free at the call; 2 adds walks of one object or list; 3 runs bh_heap_verify() at every
@@ -47,7 +59,7 @@
  *            calls bh_restart_fixup() at every entry from kernel mode, and bh_core_init() on each
  *            core (port.h); BH_CORE_REGISTER and BH_CORE_SLOT name the core's slot.
  *   NONE     a core is a thread of a process, nothing interrupts it that allocates. The slot is the
- *            thread-local variable bh_core_slot, which the port defines.
+ *            library's thread-local variable bh_core_slot, which starts as that of an empty cache.
  */
 #define BH_PROTECT_MASK    1
 #define BH_PROTECT_BUSY    2
@@ -77,6 +89,24 @@
 #endif
 
 /*
+ * What the caches of all cores and the shared ones may hold together: 1/BH_CACHE_SHARE of the heap
+ * in use, but enough for every core to keep BH_CACHE_CORE_BYTES, and that no more than the same
+ * share of all regions.
+ */
+#ifndef BH_CACHE_SHARE
+#define BH_CACHE_SHARE 64
+#endif
+#if BH_CACHE_SHARE < 2 || BH_CACHE_SHARE > 1024
+#error "BH_CACHE_SHARE must be 2 to 1024"
+#endif
+#ifndef BH_CACHE_CORE_BYTES
+#define BH_CACHE_CORE_BYTES 32768
+#endif
+#if BH_CACHE_CORE_BYTES < 1024
+#error "BH_CACHE_CORE_BYTES must be 1024 or more"
+#endif
+
+/*
  * 1: a hardened heap. Every wrong free is found at the call, freed memory is poisoned and checked
  * before it is handed out again, objects come in random order, large objects have guard pages
  * where the port can make them. Costs time (README: crimes) and a byte per object.
@@ -88,10 +118,20 @@
 #error "BH_HARDEN must be 0 or 1"
 #endif
 
+/* Hardened builds: objects from so many bytes on have guard pages (16 KiB each, and calls of
+ * bh_port_guard). 1: all large ones, which are those over 64 KiB. */
+#ifndef BH_GUARD_BYTES
+#define BH_GUARD_BYTES 1
+#endif
+#if BH_GUARD_BYTES < 1
+#error "BH_GUARD_BYTES must be 1 or more"
+#endif
+
 /*
  * 1: the heap tells a memory sanitizer (KASAN, AddressSanitizer) what is free, through
  * __asan_poison_memory_region() and __asan_unpoison_memory_region(). On by itself in files
  * compiled with -fsanitize=address; a kernel whose KASAN knows other names defines those two.
+ * Requests then have the red zones of BH_DEBUG=1, and every free is checked at the call.
  */
 #ifndef BH_SANITIZE
 #if defined(__SANITIZE_ADDRESS__)
@@ -119,6 +159,17 @@
 #endif
 #if BH_PORT_IRQ != 0 && BH_PORT_IRQ != 1
 #error "BH_PORT_IRQ must be 0 or 1"
+#endif
+
+/*
+ * 1: the port can tell, by bh_port_alone(), that no other core calls us. Locks are then taken
+ * without an atomic read-modify-write, which costs as much as a dozen other instructions.
+ */
+#ifndef BH_PORT_ALONE
+#define BH_PORT_ALONE 0
+#endif
+#if BH_PORT_ALONE != 0 && BH_PORT_ALONE != 1
+#error "BH_PORT_ALONE must be 0 or 1"
 #endif
 
 /*

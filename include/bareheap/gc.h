@@ -65,20 +65,14 @@ int bh_gc_set_percent(int percent);
 /*
  * Between park and unpark this core counts as stopped: it may keep interrupts off for long, or
  * sleep, but neither it nor its interrupt handlers may touch collected memory or call a function of
- * this library other than bh_gc_stop_ipi(). (An idle core whose handlers allocate need not
+ * this library other than bh_handle_signal(). (An idle core whose handlers allocate need not
  * park: it takes the stop interrupt.) Its stack and registers at the call stay roots, the stack
- * where it is: the function that parks must not return before it has unparked. Unpark waits,
+ * where it is: the function that parks must not return before it has unparked. Park empties the
+ * core's cache, as bh_drain() does. Unpark waits,
  * interrupts off, for a stop that is under way. Not nested.
  */
 void bh_gc_park(void);
 void bh_gc_unpark(void);
-
-/*
- * The kernel's handler of the stop interrupt calls this (see bh_port_signal_core), first thing, on
- * the interrupted stack or on one of its own. `interrupted_sp` is the stack pointer at the
- * interruption. Returns when the stop is over, or at once when there is none.
- */
-void bh_gc_stop_ipi(uintptr_t interrupted_sp);
 
 /* Sweeps a little, from an idle loop: up to `pages` pages. False when nothing is left to do. */
 bool bh_gc_work(size_t pages);

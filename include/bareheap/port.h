@@ -19,7 +19,9 @@
  * read, not a lookup. Called with interrupts off where a migration would matter. */
 unsigned bh_port_core(void);
 
-/* The number of cores that will ever call us. Constant from bh_init() on. */
+/* The number of cores that will ever call us. Constant from bh_init() on where there is a
+ * collector; without one it may grow, as cores (or threads that play them) come: it is then more
+ * than the index of any core that has called us. The caches share their budget between so many. */
 unsigned bh_port_core_count(void);
 
 /* Writes `bytes` bytes of text to the kernel's log. Never fails; may drop. */
@@ -74,6 +76,40 @@ bool bh_port_pages_wanted(size_t bytes);
  * unchanged) without telling us. Called with no lock of ours held. Optional.
  */
 void bh_port_pages_released(void *base, size_t bytes);
+
+/*
+ * In hardened builds (BH_HARDEN), on a kernel with an MMU: [base, base + bytes), whole pages of
+ * ours (8 KiB) in the heap, are to fault at every access (`guard`), or to be ordinary memory again,
+ * contents as they please. True when done. False to `guard`: the object has no guard there; nothing
+ * else is lost. False to the reverse: the heap never uses the pages again. Cores that have used the
+ * pages may go on for a while: a port that does not interrupt them for it finds fewer errors, but
+ * what is ordinary again must be so on all cores at once. Called with no lock of ours held; in
+ * interrupt handlers where bh_malloc() is. Takes time: four calls per large object
+ * (BH_GUARD_BYTES). Optional: without it there are no guards.
+ */
+bool bh_port_guard(void *base, size_t bytes, bool guard);
+
+/*
+ * A lock of ours has been looked at for a while and is still held. Holders run to their end in
+ * less than a microsecond unless somebody takes the processor away from them: a hypervisor, or the
+ * scheduler of the system whose threads play the cores. Such a port gives the processor away here.
+ * `round` counts the calls, from 0, while the lock is waited for. Interrupts off, no lock of
+ * ours held but by others. Optional.
+ */
+void bh_port_wait(unsigned round);
+
+/* A request is about to be answered with NULL: memory is out, or no memory could be enough. For a
+ * log, or errno. Called with no lock of ours held. Optional. */
+void bh_port_out_of_memory(void);
+
+#if BH_PORT_ALONE
+/*
+ * Whether no other core will call us, or is in the middle of a call, from here until this core's
+ * interrupts come on. A port whose first core brings up the others may say so before that.
+ * Called with interrupts off, at every lock.
+ */
+bool bh_port_alone(void);
+#endif
 
 /* ---- what the kernel calls in its turn ---- */
 
