@@ -69,11 +69,45 @@ void board_putc(char c);
  * 1). */
 _Noreturn void board_exit(int status);
 
+/* What became of an interrupt at a certain instruction. */
+enum board_interrupted {
+    BOARD_RETURNED, /* none: there are not that many instructions */
+    BOARD_MASKED,   /* none: interrupts were off there */
+    BOARD_TAKEN,
+};
+
+/*
+ * Calls fn(arg), and `handler` as an interrupt behind instruction number `n` of it (from 1; those
+ * of everything it calls count). Called with interrupts on; one at a time per core.
+ */
+enum board_interrupted board_interrupt_at(uint64_t n, void (*handler)(void), void (*fn)(void *arg),
+                                          void *arg);
+
+/* Where board_interrupt_at() works. AArch64 cannot be stepped through a lock (step.c), so there the
+ * first `n` instructions must take none. */
+enum board_stepping {
+    BOARD_STEPS_NOWHERE,
+    BOARD_STEPS_OUTSIDE_LOCKS,
+    BOARD_STEPS_ANYWHERE,
+};
+enum board_stepping board_stepping(void);
+
+/*
+ * Called first thing at every interrupt that is taken, with the saved program counter. The weak
+ * default calls bh_restart_fixup(pc), as any other has to: tests count restarts in here, and leave
+ * the fixup out to see that it is missed.
+ */
+void board_on_interrupt(uintptr_t *pc);
+
 /*
  * Called by bh_port_panic() before the machine ends, with the message; a test that expects a
  * panic ends the run itself in here. The weak default does nothing.
  */
 void board_on_panic(const char *message);
+
+/* Called at the end of bh_port_pages_released(), with what it was given. The weak default does
+ * nothing. */
+void board_on_pages_released(void *base, size_t bytes);
 
 /* Called first at every exception the board reports, with its report's first line (without the
  * addresses that vary). The weak default does nothing. */

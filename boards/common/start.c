@@ -34,6 +34,17 @@ __attribute__((weak)) void board_on_panic(const char *message)
     (void)message;
 }
 
+__attribute__((weak)) void board_on_pages_released(void *base, size_t bytes)
+{
+    (void)base;
+    (void)bytes;
+}
+
+__attribute__((weak)) void board_on_interrupt(uintptr_t *pc)
+{
+    bh_restart_fixup(pc);
+}
+
 __attribute__((weak)) void board_on_exception(const char *what)
 {
     (void)what;
@@ -101,4 +112,10 @@ _Noreturn void bh_port_panic(const char *message)
         board_on_panic(message);
     }
     board_exit(1);
+}
+
+/* Nobody else is there to use the memory. */
+void bh_port_pages_released(void *base, size_t bytes)
+{
+    board_on_pages_released(base, bytes);
 }

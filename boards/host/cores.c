@@ -45,6 +45,19 @@ struct host_core {
 __thread struct host_self host_self
     __attribute__((tls_model("initial-exec"))) = {.core = HOST_NO_CORE, .masked = 1};
 
+/*
+ * The slot of a thread that is no core: bins that are empty and full, so that both fast paths go on
+ * to code that asks for the core, and bh_port_core() says what is wrong. Nothing writes to them.
+ */
+static void *no_object;
+static const struct arch_bins no_bins = {
+    .top = {[0 ... ARCH_BINS - 1] = &no_object},
+    .end = {[0 ... ARCH_BINS - 1] = &no_object},
+};
+#define NO_CORE_SLOT ((void *)&no_bins)
+
+__thread void *bh_core_slot __attribute__((tls_model("initial-exec"))) = NO_CORE_SLOT;
+
 static struct host_core cores[BH_MAX_CORES];
 static unsigned cores_count;
 
@@ -104,6 +117,7 @@ void host_core_enter(unsigned core)
     sigaddset(&signals, HOST_SIGNAL_STOP);
     sigaddset(&signals, HOST_SIGNAL_TIMER);
     (void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    bh_core_init(); /* the slot is this thread's; its core's cache was another's until now */
 
     /* Pairs with bh_port_signal_core(). */
     (void)atomic_exchange_acq_rel(&cores[core].thread, host_thread_id());
@@ -119,6 +133,7 @@ void host_core_leave(void)
     compiler_barrier(); /* masked before the core is nobody's: no handler runs in between */
     /* Pairs with the exchange of the next to enter; itself one, to hand on what it read. */
     (void)atomic_exchange_acq_rel(&cores[host_self.core].thread, 0);
+    bh_core_slot = NO_CORE_SLOT;
     host_self.core = HOST_NO_CORE;
 }
 

@@ -57,7 +57,11 @@ struct host_self {
     struct host_range fault_stack; /* empty where faults are not ours to report */
     void (*timer_handler)(void);   /* NULL: no timer runs */
     timer_t timer;
+    struct step_state *step; /* board_interrupt_at() is under way */
 };
+
+/* The allocator's slot of the core whose thread this is (mk/config.mk: BH_CORE_SLOT). */
+extern __thread void *bh_core_slot __attribute__((tls_model("initial-exec")));
 
 extern __thread struct host_self host_self __attribute__((tls_model("initial-exec")));
 
@@ -94,6 +98,14 @@ void host_irq_init(void);
 
 /* Unmasks interrupts of this core and takes those that came meanwhile. */
 void host_irq_enable(void);
+
+/* The program counter of interrupted code, in the frame that a signal handler gets. */
+uintptr_t *host_saved_pc(void *context);
+
+/* --- step.c ------------------------------------------------------------------------------- */
+
+/* Lets SIGTRAP count instructions, for board_interrupt_at(). Once, in a board image. */
+void host_step_init(void);
 
 /* --- fault.c ------------------------------------------------------------------------------ */
 

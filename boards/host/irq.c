@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals as interrupts: the stop signal of the collector and the timer.
+ * Signals as interrupts: that of bh_port_signal_core(), and the timer.
  *
  * A core's interrupt flag is a variable of its thread, host_self.masked, not the thread's signal
  * mask: masking is two stores instead of two system calls.
@@ -24,10 +24,15 @@
  * left x86-64's red zone (128 bytes under the interrupted stack pointer, in use without being
  * reserved) out, so that lies between the frame and the stack proper, and is read as well.
  *
+ * Restartable sequences: a signal that is taken at once first moves the program counter in its
+ * ucontext out of an interrupted sequence (board_on_interrupt). One that is put off needs no fixup
+ * when it is taken: then it is a call from host_irq_enable(), and in a sequence nothing is called.
+ *
  * ThreadSanitizer puts off a handler until the thread's next atomic access or blocking call, and
  * calls it from there. Every waiting loop here has an atomic access, and unmasking does one (the
  * look at pending), so interrupts come late but come. A loop that computes and does neither is not
- * interrupted under TSan. Since such a late call has a stale ucontext, nothing here reads it.
+ * interrupted under TSan. Such a late call has a stale ucontext, in which a program counter that is
+ * moved moves nothing: builds for TSan have BH_PROTECT_MASK (mk/config.mk).
  */
 #define _GNU_SOURCE
 #include "arch/arch.h"
@@ -35,20 +40,17 @@
 #include "boards/host/internal.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/check.h"
-#include <bareheap/gc.h>
 #include <bareheap/port.h>
 #include <errno.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
-
-/* NULL in an image that is linked without the collector. */
-void bh_gc_stop_ipi(uintptr_t interrupted_sp) __attribute__((weak));
 
 /* Does the work of the interrupts in `bits`, masked. */
 static void irq_dispatch(uint32_t bits)
 {
-    if ((bits & HOST_IRQ_STOP) && bh_gc_stop_ipi)
-        bh_gc_stop_ipi((uintptr_t)__builtin_frame_address(0));
+    if (bits & HOST_IRQ_STOP)
+        bh_handle_signal((uintptr_t)__builtin_frame_address(0));
     if ((bits & HOST_IRQ_TIMER) && host_self.timer_handler != NULL)
         host_self.timer_handler();
 }
@@ -70,20 +72,40 @@ static void irq_take(uint32_t bits)
     }
 }
 
-static void irq_on_signal(int signal_number)
+#ifdef REG_RIP /* as <ucontext.h> of x86-64 spells it; other CPUs have fields */
+uintptr_t *host_saved_pc(void *context)
+{
+    return (uintptr_t *)&((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+}
+#else
+uintptr_t *host_saved_pc(void *context)
+{
+    return (uintptr_t *)&((ucontext_t *)context)->uc_mcontext.pc;
+}
+#endif
+
+__attribute__((weak)) void board_on_interrupt(uintptr_t *pc)
+{
+    bh_restart_fixup(pc);
+}
+
+static void irq_on_signal(int signal_number, siginfo_t *info, void *context)
 {
     int saved_errno = errno;
     uint32_t bit = signal_number == HOST_SIGNAL_STOP ? HOST_IRQ_STOP : HOST_IRQ_TIMER;
-    if (host_self.masked)
+    (void)info;
+    if (host_self.masked) {
         (void)atomic_or_relaxed(&host_self.pending, bit); /* relaxed: see irq_take() */
-    else
+    } else {
+        board_on_interrupt(host_saved_pc(context));
         irq_take(bit);
+    }
     errno = saved_errno;
 }
 
 void host_irq_init(void)
 {
-    struct sigaction action = {.sa_handler = irq_on_signal, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_sigaction = irq_on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
     /* While one is handled the other waits in the kernel: handlers do not nest. */
     sigemptyset(&action.sa_mask);
     sigaddset(&action.sa_mask, HOST_SIGNAL_STOP);

@@ -84,6 +84,7 @@ int main(int argc, char **argv)
     size_t bytes = main_option(argv, "mem", MAIN_DEFAULT_RAM_BYTES, 1 << 20, SIZE_MAX >> 16);
     host_fault_init();
     host_irq_init();
+    host_step_init();
     if (!host_ram_map(bytes) || !host_cores_start(1, (unsigned)cores) ||
         !host_thread_create(core_0_main, NULL)) {
         print_log("host: the system does not give %zu bytes and %zu threads\n", bytes, cores);

@@ -30,6 +30,21 @@ const struct bh_region *board_ram(size_t *count)
     return &ram;
 }
 
+/* Only where the system's pages are no larger than ours. Fails when the process has as many
+ * mappings as it may have (Linux: 65,530). */
+bool bh_port_guard(void *base, size_t bytes, bool guard)
+{
+    if ((size_t)sysconf(_SC_PAGESIZE) > bytes)
+        return false;
+    return mprotect(base, bytes, guard ? PROT_NONE : PROT_READ | PROT_WRITE) == 0;
+}
+
+__attribute__((weak)) void board_on_pages_released(void *base, size_t bytes)
+{
+    (void)base;
+    (void)bytes;
+}
+
 /* Only whole pages of the system, which may be larger than ours. They read as zero afterwards. */
 void bh_port_pages_released(void *base, size_t bytes)
 {
@@ -38,4 +53,5 @@ void bh_port_pages_released(void *base, size_t bytes)
     uintptr_t hi = bits_round_down((uintptr_t)base + bytes, page_bytes);
     if (lo < hi)
         (void)madvise((void *)lo, hi - lo, MADV_DONTNEED);
+    board_on_pages_released(base, bytes);
 }

@@ -19,10 +19,9 @@
 #include "boards/qemu-aarch64/timer.h"
 #include "boards/qemu-aarch64/uart.h"
 #include "kernel-lib/check.h"
+#include <bareheap/port.h>
 
-/* The end of what boot_table in start.S maps as RAM, and the most a device tree may have. */
-#define BOOT_MAP_END   0x80000000u
-#define TREE_MAX_BYTES 0x200000u
+#define TREE_MAX_BYTES 0x200000u /* the most a device tree may have */
 
 #define UART_BYTES 0x1000u
 
@@ -33,11 +32,16 @@ const char *board_name(void)
     return "qemu-aarch64";
 }
 
+bool bh_port_guard(void *base, size_t bytes, bool guard)
+{
+    return mmu_guard((uintptr_t)base, (uintptr_t)base + bytes, guard);
+}
+
 static void find_hardware(uintptr_t tree)
 {
-    BH_CHECK(tree % 8 == 0 && tree >= VIRT_RAM_START && tree < BOOT_MAP_END,
+    BH_CHECK(tree % 8 == 0 && tree >= VIRT_RAM_START && tree < VIRT_BOOT_MAP_END,
              "board: the device tree at %#zx is not in the first GiB of RAM", tree);
-    size_t room = BOOT_MAP_END - tree;
+    size_t room = VIRT_BOOT_MAP_END - tree;
     hardware_read(&hardware, (const void *)tree, room < TREE_MAX_BYTES ? room : TREE_MAX_BYTES);
     uart_init(hardware.uart);
     firmware_init(hardware.psci);
@@ -92,6 +96,7 @@ _Noreturn void boot_first_core(uintptr_t tree)
     map_devices();
     mmu_switch(mmu_root());
     cores_init(&hardware);
+    bh_core_init();
     interrupts_init(&hardware);
     interrupts_init_core();
     cores_start();

@@ -41,7 +41,14 @@ BH_STATIC_ASSERT(offsetof(struct core_start, table) == CORE_START_TABLE, "layout
 BH_STATIC_ASSERT(offsetof(struct core_start, core) == CORE_START_CORE, "layout.h");
 BH_STATIC_ASSERT(STACK_BLOCKS == BOARD_MAX_CORES, "layout.h has a stack block for each core");
 
+BH_STATIC_ASSERT(sizeof(struct core_base) == CORE_BASE_BYTES, "layout.h");
+BH_STATIC_ASSERT(offsetof(struct core_base, slot) == BH_CORE_SLOT, "mk/config.mk names its place");
+
 extern const char secondary_entry[];
+
+/* Used by start.S. Zeros are right for core 0 until cores_init() has numbered them. */
+extern struct core_base core_bases[BOARD_MAX_CORES];
+struct core_base core_bases[BOARD_MAX_CORES];
 
 static struct core_start starts[BOARD_MAX_CORES];
 static uint64_t mpidrs[BOARD_MAX_CORES];
@@ -49,10 +56,7 @@ static unsigned core_count = 1;
 
 unsigned bh_port_core(void)
 {
-    uint64_t core;
-    /* Not volatile: the value never changes on a core. */
-    __asm__("mrs %0, tpidr_el1" : "=r"(core));
-    return (unsigned)core;
+    return core_base_here()->index;
 }
 
 unsigned bh_port_core_count(void)
@@ -83,6 +87,8 @@ static void log_cores_left_out(const struct hardware *hardware)
 void cores_init(const struct hardware *hardware)
 {
     uint64_t own = sysreg_read("mpidr_el1") & MPIDR_AFFINITY;
+    for (unsigned core = 0; core < BOARD_MAX_CORES; core++)
+        core_bases[core].index = core;
     mpidrs[0] = own;
     core_count = 1;
     for (unsigned i = 0; i < hardware->cores && hardware->psci != CONDUIT_NONE; i++) {
@@ -132,6 +138,7 @@ void cores_start(void)
 
 void boot_secondary_core(unsigned core)
 {
+    bh_core_init();
     interrupts_init_core();
     /* Pairs with the acquire in await_core(). */
     atomic_store_release(&starts[core].up, 1);

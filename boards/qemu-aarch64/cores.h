@@ -4,7 +4,24 @@
 #define BOARDS_QEMU_AARCH64_CORES_H
 
 #include "boards/qemu-aarch64/hardware.h"
+#include "boards/qemu-aarch64/layout.h"
 #include <stdint.h>
+
+/* What a core's TPIDR_EL1 points to, from its first instructions on (start.S). */
+struct core_base {
+    uint32_t index;
+    uint32_t reserved;
+    void *slot;              /* the allocator's, at TPIDR_EL1 + BH_CORE_SLOT */
+    struct step_state *step; /* board_interrupt_at() is under way; its own core's only */
+} __attribute__((aligned(CORE_BASE_BYTES)));
+
+static inline struct core_base *core_base_here(void)
+{
+    struct core_base *base;
+    /* Not volatile: the value never changes on a core. */
+    __asm__("mrs %0, tpidr_el1" : "=r"(base));
+    return base;
+}
 
 /* Core 0: numbers the cores, itself first. After it board_cores() is right. */
 void cores_init(const struct hardware *hardware);

@@ -9,7 +9,9 @@
  * 3. Nothing is allocated, and no lock of the library is taken.
  *
  * One exception is no error: the semihosting instruction where semihosting is off (firmware.c).
- * Not here: who may report when several cores fault (boards/common/start.c).
+ * Nothing here returns, so a restartable sequence that was interrupted is not resumed and not
+ * moved: the report says where it was. Not here: who may report when several cores fault
+ * (boards/common/start.c), software steps (step.c).
  */
 #include "boards/qemu-aarch64/exception.h"
 #include "boards/common/report.h"
@@ -27,7 +29,7 @@ BH_STATIC_ASSERT(offsetof(struct exception_frame, esr) == EXCEPTION_FRAME_ESR, "
 BH_STATIC_ASSERT(sizeof(struct exception_frame) == EXCEPTION_FRAME_BYTES, "layout.h");
 
 /* ESR_EL1: exception class, then what depends on it. Arm ARM, ESR_EL1. */
-#define ESR_CLASS(esr) ((unsigned)((esr) >> 26 & 0x3f))
+#define ESR_CLASS(esr) ((unsigned)((esr) >> ESR_CLASS_SHIFT & 0x3f))
 #define ESR_FAULT(esr) ((unsigned)((esr)&0x3f))
 #define ESR_WRITE      ((uint64_t)1 << 6)
 

@@ -2,10 +2,12 @@
 /*
  * What each interrupt does, and the ways to send, await and mask them.
  *
- * 1. vectors.S has saved everything; interrupt_dispatch() takes pending interrupts until none is
+ * 1. vectors.S has saved everything; interrupt_dispatch() first moves an interrupted restartable
+ *    sequence back to its start (board_on_interrupt), then takes pending interrupts until none is
  *    left, and calls each one's handler.
  * 2. SGI_WAKE does nothing: arriving is its purpose, it ends machine_sleep().
- * 3. SGI_STOP calls the collector, if the image has one, with the interrupted stack pointer.
+ * 3. SGI_SIGNAL is bh_port_signal_core(): it calls bh_handle_signal() with the interrupted stack
+ *    pointer.
  *
  * Handlers run with interrupts masked. An interrupt that arrives again while its handler runs is
  * kept pending by the controller and taken afterwards.
@@ -18,14 +20,10 @@
 #include "boards/qemu-aarch64/timer.h"
 #include "kernel-lib/check.h"
 #include "kernel-lib/print.h"
-#include <bareheap/gc.h>
 #include <bareheap/port.h>
 
-#define SGI_WAKE 0u
-#define SGI_STOP 1u
-
-/* NULL in an image that is linked without the collector. */
-void bh_gc_stop_ipi(uintptr_t interrupted_sp) __attribute__((weak));
+#define SGI_WAKE   0u
+#define SGI_SIGNAL 1u
 
 static unsigned timer_id;
 
@@ -37,21 +35,22 @@ void interrupts_init(const struct hardware *hardware)
 
 void interrupts_init_core(void)
 {
-    gic_init_core(1u << SGI_WAKE | 1u << SGI_STOP | 1u << timer_id);
+    gic_init_core(1u << SGI_WAKE | 1u << SGI_SIGNAL | 1u << timer_id);
 }
 
 static void handle(unsigned id, uintptr_t interrupted_sp)
 {
     if (id == timer_id)
         timer_interrupt();
-    else if (id == SGI_STOP && bh_gc_stop_ipi)
-        bh_gc_stop_ipi(interrupted_sp);
-    else if (id != SGI_WAKE && id != SGI_STOP)
+    else if (id == SGI_SIGNAL)
+        bh_handle_signal(interrupted_sp);
+    else if (id != SGI_WAKE)
         bh_panic("board: interrupt %u arrived, which nobody has enabled", id);
 }
 
-void interrupt_dispatch(uintptr_t interrupted_sp)
+void interrupt_dispatch(struct interrupt_frame *frame, uintptr_t interrupted_sp)
 {
+    board_on_interrupt(&frame->pc);
     for (;;) {
         uint32_t acknowledged = gic_acknowledge();
         if (gic_id(acknowledged) >= GIC_ID_FIRST_SPECIAL)
@@ -68,7 +67,7 @@ void machine_wake(unsigned core)
 
 void bh_port_signal_core(unsigned core)
 {
-    gic_send(core, SGI_STOP);
+    gic_send(core, SGI_SIGNAL);
 }
 
 void machine_sleep(void)

@@ -12,7 +12,16 @@ void interrupts_init(const struct hardware *hardware);
 /* Every core, core 0 after interrupts_init(): from then on it takes them when it unmasks them. */
 void interrupts_init_core(void);
 
-/* vectors.S calls this with interrupts masked, on the interrupted stack. */
-void interrupt_dispatch(uintptr_t interrupted_sp);
+/* How the frame of an interrupt begins. vectors.S has the rest. */
+struct interrupt_frame {
+    uint64_t x29;
+    uintptr_t pc;
+    uint64_t x30;
+    uint64_t pstate;
+};
+
+/* vectors.S calls these with interrupts masked, on the interrupted stack. */
+void interrupt_dispatch(struct interrupt_frame *frame, uintptr_t interrupted_sp);
+void step_dispatch(struct interrupt_frame *frame, uintptr_t interrupted_sp);
 
 #endif

@@ -29,6 +29,9 @@
 /* QEMU virt: RAM begins here, and here lies the device tree of an ELF image. */
 #define VIRT_RAM_START 0x40000000
 
+/* The end of what boot_table in start.S maps as RAM. */
+#define VIRT_BOOT_MAP_END 0x80000000
+
 /* QEMU virt's PL011, for messages before the device tree is read. */
 #define VIRT_UART 0x09000000
 
@@ -37,6 +40,16 @@
 #define EXCEPTION_FRAME_PC    256
 #define EXCEPTION_FRAME_ESR   272
 #define EXCEPTION_FRAME_BYTES 288
+
+/* The bytes of what an interrupt leaves on the stack (vectors.S). */
+#define INTERRUPT_FRAME_BYTES 800
+
+/* ESR_EL1: where the exception class is, and the class of a software step at EL1. */
+#define ESR_CLASS_SHIFT 26
+#define ESR_CLASS_STEP  0x33
+
+/* The bytes of a struct core_base (cores.h), to which TPIDR_EL1 points. */
+#define CORE_BASE_BYTES 64
 
 /* Offsets in struct core_start (cores.c), which secondary_entry reads with the MMU off. */
 #define CORE_START_TABLE 0

@@ -3,6 +3,7 @@
 #ifndef BOARDS_QEMU_AARCH64_MMU_H
 #define BOARDS_QEMU_AARCH64_MMU_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum mmu_kind {
@@ -18,6 +19,13 @@ enum mmu_kind {
  * boots, before mmu_switch(): the tables are not in use yet, so no TLB has seen them.
  */
 void mmu_map(uintptr_t lo, uintptr_t hi, enum mmu_kind kind);
+
+/*
+ * Makes [lo, hi), whole pages of 4 KiB of RAM, fault at every access on all cores, or data again;
+ * false where it is mapped in larger blocks, as it is unless the build is hardened. Any core, at any
+ * time after mmu_switch().
+ */
+bool mmu_guard(uintptr_t lo, uintptr_t hi, bool guard);
 
 /* The root table: for mmu_switch(), and for the other cores. */
 uint64_t mmu_root(void);

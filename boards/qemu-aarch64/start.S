@@ -135,7 +135,10 @@ core_setup:
     msr     vbar_el1, x9
     mov     x9, #(3 << 20)
     msr     cpacr_el1, x9           /* FP and SIMD for EL1 */
-    msr     tpidr_el1, x22          /* bh_port_core() */
+    ldr     x9, =core_bases
+    mov     x10, #CORE_BASE_BYTES
+    madd    x9, x22, x10, x9
+    msr     tpidr_el1, x9           /* bh_port_core() */
     ldr     x9, =MAIR
     msr     mair_el1, x9
     ldr     x9, =TCR

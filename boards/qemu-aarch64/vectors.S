@@ -13,6 +13,8 @@
  *    full: the exception arrives on SP_EL1 like any other.
  * 5. Synchronous exceptions and SErrors are fatal. They are reported on SP_EL1; one inside the
  *    report starts that stack anew (what was on it is of no use any more).
+ * 6. But for software steps, with which tests run code instruction by instruction (step.c): they go
+ *    the way of interrupts, to step_dispatch().
  */
 #include "boards/qemu-aarch64/layout.h"
 
@@ -23,6 +25,21 @@
     stp     x0, x1, [sp]
     mov     x1, #\kind
     b       exception_entry
+    .endm
+
+/* The same, but a software step goes the way of interrupts. The flags are in SPSR. */
+    .macro vector_synchronous
+    .balign 128
+    sub     sp, sp, #EXCEPTION_FRAME_BYTES
+    stp     x0, x1, [sp]
+    mrs     x0, esr_el1
+    lsr     x0, x0, #ESR_CLASS_SHIFT
+    cmp     x0, #ESR_CLASS_STEP
+    mov     x1, #0
+    b.ne    exception_entry
+    ldp     x0, x1, [sp]
+    add     sp, sp, #EXCEPTION_FRAME_BYTES
+    b       step_entry
     .endm
 
 /* From inside a report (or the boot), which may be what has failed: the stack begins anew at its top,
@@ -44,7 +61,7 @@
     .type exception_vectors, %object
 exception_vectors:
     /* EL1t: where everything runs. */
-    vector_from_main 0
+    vector_synchronous
     .balign 128
     b       interrupt_entry
     vector_from_main 2
@@ -102,11 +119,12 @@ exception_entry:
  *   sp + 32    FPSR FPCR
  *   sp + 48    x0 ... x28     (and 8 bytes unused)
  *   sp + 288   q0 ... q31
+ *
+ * `dispatch` gets its address, which is a struct interrupt_frame *, and the interrupted stack pointer.
  */
-#define INTERRUPT_FRAME_BYTES 800
-
-    .type interrupt_entry, %function
-interrupt_entry:
+    .macro interrupt_way name, dispatch
+    .type \name, %function
+\name:
     msr     spsel, #0               /* back to the stack that was interrupted */
     sub     sp, sp, #INTERRUPT_FRAME_BYTES
     stp     x0, x1, [sp, #48]
@@ -149,8 +167,9 @@ interrupt_entry:
     stp     q28, q29, [sp, #736]
     stp     q30, q31, [sp, #768]
     msr     fpcr, xzr               /* what C expects: round to nearest, nothing trapped */
-    add     x0, sp, #INTERRUPT_FRAME_BYTES
-    bl      interrupt_dispatch      /* with the interrupted stack pointer */
+    mov     x0, sp
+    add     x1, sp, #INTERRUPT_FRAME_BYTES
+    bl      \dispatch
     ldp     q30, q31, [sp, #768]
     ldp     q28, q29, [sp, #736]
     ldp     q26, q27, [sp, #704]
@@ -191,6 +210,10 @@ interrupt_entry:
     ldp     x0, x1, [sp, #48]
     add     sp, sp, #INTERRUPT_FRAME_BYTES
     eret
-    .size interrupt_entry, . - interrupt_entry
+    .size \name, . - \name
+    .endm
+
+    interrupt_way interrupt_entry, interrupt_dispatch
+    interrupt_way step_entry, step_dispatch
 
     .section .note.GNU-stack, "", %progbits

@@ -109,6 +109,11 @@ void bh_port_signal_core(unsigned core)
     apic_send(cores[core].apic_id, VECTOR_STOP);
 }
 
+bool bh_port_guard(void *base, size_t bytes, bool guard)
+{
+    return pages_guard((uintptr_t)base, (uintptr_t)base + bytes, guard);
+}
+
 _Noreturn void board_exit(int status)
 {
     cpu_irq_off();

@@ -18,6 +18,9 @@ BH_STATIC_ASSERT(BOARD_MAX_CORES == GDT_CORES, "the descriptor table has a TSS f
 BH_STATIC_ASSERT(STACKS_BYTES == STACK_PAGE_FAULT_TOP, "the last stack ends the block");
 BH_STATIC_ASSERT(sizeof(struct task_state) == 112, "104 bytes, rounded up to the alignment");
 
+BH_STATIC_ASSERT(offsetof(struct core, slot) == BH_CORE_SLOT,
+                 "mk/config.mk names the slot's place");
+
 #define TSS_LIMIT            103u
 #define TSS_AVAILABLE        (UINT64_C(0x89) << 40) /* type and present bit */
 #define GDT_WORDS_BEFORE_TSS (SELECTOR_TSS / 8)
@@ -126,4 +129,5 @@ void core_load(unsigned index)
     /* A reset leaves the x87 with its exceptions unmasked, which C does not expect. */
     __asm__ volatile("fninit");
     interrupts_load();
+    bh_core_init();
 }

@@ -2,7 +2,8 @@
 /*
  * What the board keeps per core, and the stacks of every core.
  *
- * The GS base of each core is its `struct core`: bh_port_core() is one load.
+ * The GS base of each core is its `struct core`: bh_port_core() is one load, and the allocator
+ * finds this core's cache with another (port.h, bh_core_init).
  */
 #ifndef BOARDS_QEMU_X86_64_CORE_H
 #define BOARDS_QEMU_X86_64_CORE_H
@@ -27,8 +28,10 @@ struct task_state {
 struct core {
     uint32_t index; /* first: bh_port_core() reads GS:0 */
     uint32_t apic_id;
-    uint32_t up;        /* set by the core itself, read by core 0 */
-    void (*tick)(void); /* board_timer_start()'s handler; its own core's only */
+    void *slot;              /* the allocator's, at GS:BH_CORE_SLOT */
+    uint32_t up;             /* set by the core itself, read by core 0 */
+    void (*tick)(void);      /* board_timer_start()'s handler; its own core's only */
+    struct step_state *step; /* board_interrupt_at() is under way; its own core's only */
     struct task_state tss;
 } __attribute__((aligned(ARCH_CACHE_LINE)));
 

@@ -72,6 +72,12 @@ static inline uint64_t cpu_read_cr3(void)
     return value;
 }
 
+/* Drops this core's translations of the page that holds `address`. */
+static inline void cpu_forget_page(uintptr_t address)
+{
+    __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
 static inline void cpu_irq_on(void)
 {
     __asm__ volatile("sti" : : : "memory");

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The interrupt descriptor table and the three interrupts of this board: the timer of each core,
- * the wake-up of a sleeping core, and the collector's stop. All other vectors are reported
- * by exceptions.c and end the machine.
+ * the wake-up of a sleeping core, and the signal of bh_port_signal_core(). All other vectors are
+ * reported by exceptions.c and end the machine, NMIs included; but for the debug exception, with
+ * which tests step through code (step.c).
+ *
+ * Restartable sequences: what is taken and returns goes through board_on_interrupt() before its
+ * handler, which may allocate. What ends the machine does not: nothing is resumed, and the
+ * report is to say where it was.
  *
  * Every handler runs on the interrupted stack with interrupts off and may allocate; the faults that
  * may come with a broken stack have stacks of their own (layout.h).
@@ -11,15 +16,13 @@
 
 #include "boards/qemu-x86_64/apic.h"
 #include "boards/qemu-x86_64/core.h"
-#include <bareheap/gc.h>
-
-/* NULL in an image that is linked without the collector. */
-void bh_gc_stop_ipi(uintptr_t interrupted_sp) __attribute__((weak));
+#include <bareheap/port.h>
 
 #define VECTOR_COUNT       256
 #define VECTOR_ENTRY_BYTES 16
 #define GATE_INTERRUPT     0x8e00 /* present, ring 0, interrupts go off */
 
+#define EXCEPTION_DEBUG         1
 #define EXCEPTION_NMI           2
 #define EXCEPTION_DOUBLE_FAULT  8
 #define EXCEPTION_PAGE_FAULT    14
@@ -78,7 +81,7 @@ void interrupts_load(void)
 }
 
 /* The interrupt is acknowledged first: a handler may end in a panic, or in a long stop. */
-static void on_timer(const struct interrupt_frame *frame)
+static void on_timer(struct interrupt_frame *frame)
 {
     (void)frame;
     apic_end_of_interrupt();
@@ -87,37 +90,36 @@ static void on_timer(const struct interrupt_frame *frame)
         tick();
 }
 
-static void on_wake(const struct interrupt_frame *frame)
+static void on_wake(struct interrupt_frame *frame)
 {
     (void)frame;
     apic_end_of_interrupt();
 }
 
-static void on_stop(const struct interrupt_frame *frame)
+static void on_stop(struct interrupt_frame *frame)
 {
     apic_end_of_interrupt();
-    if (bh_gc_stop_ipi)
-        bh_gc_stop_ipi(frame->rsp);
+    bh_handle_signal(frame->rsp);
 }
 
 /* The APIC asks for no acknowledgement here. */
-static void on_spurious(const struct interrupt_frame *frame)
+static void on_spurious(struct interrupt_frame *frame)
 {
     (void)frame;
 }
 
-static void (*const handlers[VECTOR_COUNT])(const struct interrupt_frame *frame) = {
-    [VECTOR_TIMER] = on_timer,
-    [VECTOR_WAKE] = on_wake,
-    [VECTOR_STOP] = on_stop,
-    [VECTOR_SPURIOUS] = on_spurious,
+static void (*const handlers[VECTOR_COUNT])(struct interrupt_frame *frame) = {
+    [EXCEPTION_DEBUG] = step_on_debug, [VECTOR_TIMER] = on_timer,       [VECTOR_WAKE] = on_wake,
+    [VECTOR_STOP] = on_stop,           [VECTOR_SPURIOUS] = on_spurious,
 };
 
-void interrupt_dispatch(const struct interrupt_frame *frame)
+void interrupt_dispatch(struct interrupt_frame *frame)
 {
-    void (*handler)(const struct interrupt_frame *) = handlers[frame->vector];
-    if (handler)
-        handler(frame);
-    else
+    void (*handler)(struct interrupt_frame *) = handlers[frame->vector];
+    if (!handler)
         exception_report(frame);
+    /* The debug exception is an interrupt only when it stands for one: see step.c. */
+    if (frame->vector != EXCEPTION_DEBUG)
+        board_on_interrupt(&frame->rip);
+    handler(frame);
 }

@@ -11,7 +11,8 @@ struct interrupt_frame {
     uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
     uint64_t vector;
     uint64_t error_code; /* 0 where the CPU gives none */
-    uint64_t rip, cs, rflags, rsp, ss;
+    uintptr_t rip;
+    uint64_t cs, rflags, rsp, ss;
 };
 
 /* Fills the interrupt descriptor table. Core 0, once. */
@@ -21,7 +22,10 @@ void interrupts_init(void);
 void interrupts_load(void);
 
 /* Called by vectors.S on the vector's stack, interrupts off. */
-void interrupt_dispatch(const struct interrupt_frame *frame);
+void interrupt_dispatch(struct interrupt_frame *frame);
+
+/* The handler of the debug exception, which comes behind each instruction (step.c). */
+void step_on_debug(struct interrupt_frame *frame);
 
 /* Reports what is no interrupt of ours, in words, and ends the machine. */
 _Noreturn void exception_report(const struct interrupt_frame *frame);

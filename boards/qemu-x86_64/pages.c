@@ -8,6 +8,9 @@
  *    it splits that into a table of smaller ones with the same flags: so RAM is mapped in large
  *    pages first, and the image, the guards and the trampoline are cut out of them after that.
  *
+ * In hardened builds everything is mapped in 4 KiB pages, so that pages_guard() need not split one
+ * that other cores are using.
+ *
  * Tables come from ram_take() under 4 GiB: the boot tables map that, and a starting core can load
  * CR3 in real mode. Nothing is ever freed.
  */
@@ -15,8 +18,9 @@
 
 #include "boards/common/ram.h"
 #include "boards/qemu-x86_64/cpu.h"
+#include "kernel-lib/atomics.h"
 #include "kernel-lib/bits.h"
-#include <stdbool.h>
+#include <bareheap/config.h>
 #include <stddef.h>
 
 #define TABLE_ENTRIES    512u
@@ -109,11 +113,37 @@ void pages_unmap(uintptr_t lo, uintptr_t hi)
     pages_map(lo, hi, 0);
 }
 
+/* The entry that maps a page of 4 KiB; NULL when that is part of a larger one, or of nothing. */
+static uint64_t *page_entry_of(uintptr_t address)
+{
+    uint64_t *table = root;
+    for (unsigned level = LEVELS; level > 1; level--) {
+        uint64_t entry = table[address / level_bytes(level) % TABLE_ENTRIES];
+        if (!is_table(entry))
+            return NULL;
+        table = (uint64_t *)(entry & ADDRESS_MASK);
+    }
+    return &table[address / level_bytes(1) % TABLE_ENTRIES];
+}
+
+bool pages_guard(uintptr_t lo, uintptr_t hi, bool guard)
+{
+    for (; lo < hi; lo += level_bytes(1)) {
+        uint64_t *entry = page_entry_of(lo);
+        if (!entry)
+            return false;
+        /* Relaxed: who uses the page next learns of it by a lock's release, which comes later. */
+        atomic_store_relaxed(entry, page_entry(lo, guard ? 0 : PAGES_DATA, 1));
+        cpu_forget_page(lo);
+    }
+    return true;
+}
+
 void pages_init(void)
 {
     bool has_1gib = cpu_id_eax(CPUID_EXTENDED - 1) >= CPUID_EXTENDED &&
                     (cpu_id_edx(CPUID_EXTENDED) & CPUID_1GIB_PAGES) != 0;
-    largest_level = has_1gib ? 3 : 2;
+    largest_level = BH_HARDEN ? 1 : has_1gib ? 3 : 2;
     root = table_new();
 }
 

@@ -3,6 +3,7 @@
 #ifndef BOARDS_QEMU_X86_64_PAGES_H
 #define BOARDS_QEMU_X86_64_PAGES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Entry bits. Intel SDM volume 3, 4.5. Data that may be written is never executable. */
@@ -26,6 +27,15 @@ void pages_init(void);
  */
 void pages_map(uintptr_t lo, uintptr_t hi, uint64_t flags);
 void pages_unmap(uintptr_t lo, uintptr_t hi);
+
+/*
+ * Makes [lo, hi), whole pages of 4 KiB of RAM, fault at every access, or data again; false where it
+ * is mapped in larger pages, as it is unless the build is hardened. Any core, at any time. Other
+ * cores may keep a translation from before until they need its place: a guard may be late there. One
+ * that is taken away is gone for all at once, for what is not present is not kept (Intel SDM
+ * volume 3, 4.10.2.3).
+ */
+bool pages_guard(uintptr_t lo, uintptr_t hi, bool guard);
 
 /* Makes the tables this core's. */
 void pages_load(void);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * board_interrupt_at(): an interrupt behind one certain instruction, for tests that try all of
+ * them.
+ *
+ * 1. The trap flag is set by POPFQ; from the instruction after it on each one ends in SIGTRAP. The
+ *    kernel clears the flag for the handler; the flag in its ucontext decides how it goes on.
+ * 2. The signal counts. Behind instruction `n`, and if interrupts are on there, it
+ *    is the interrupt: board_on_interrupt() first, then the handler, then the flag goes off.
+ * 3. All earlier ones return at once, without the fixup: they touch nothing that a restartable
+ *    sequence looks at, and to move the program counter back each time would be no progress.
+ *
+ * Only for x86-64: AArch64 leaves single steps to debuggers. Not in sanitized builds, whose
+ * runtimes do not expect to be stepped through.
+ */
+#define _GNU_SOURCE
+#include "boards/board.h"
+#include "boards/host/internal.h"
+#include "kernel-lib/atomics.h"
+#include "kernel-lib/check.h"
+#include <ucontext.h>
+
+#if defined(REG_RIP) && !defined(__SANITIZE_THREAD__) && !BH_SANITIZE
+
+#define FLAGS_TRAP 0x100
+
+/* Instructions between POPFQ and fn's first: CALL. */
+#define STEP_CALL_INSTRUCTIONS 1
+
+struct step_state {
+    uint64_t left; /* instructions until it is due */
+    void (*handler)(void);
+    enum board_interrupted outcome;
+};
+
+static void step_take(void *context, void (*handler)(void))
+{
+    host_self.masked = 1;
+    compiler_barrier();
+    board_on_interrupt(host_saved_pc(context));
+    handler();
+    host_irq_enable();
+}
+
+static void step_on_signal(int signal_number, siginfo_t *info, void *context)
+{
+    struct step_state *step = host_self.step;
+    (void)signal_number;
+    (void)info;
+    BH_CHECK(step, "host: a SIGTRAP nobody asked for, at %p", (void *)*host_saved_pc(context));
+    if (--step->left > 0)
+        return;
+    ((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~FLAGS_TRAP;
+    step->outcome = BOARD_MASKED;
+    if (host_self.masked)
+        return;
+    step->outcome = BOARD_TAKEN;
+    step_take(context, step->handler);
+}
+
+void host_step_init(void)
+{
+    struct sigaction action = {.sa_sigaction = step_on_signal, .sa_flags = SA_SIGINFO};
+    /* As other interrupts: they do not nest. */
+    sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, HOST_SIGNAL_STOP);
+    sigaddset(&action.sa_mask, HOST_SIGNAL_TIMER);
+    (void)sigaction(SIGTRAP, &action, NULL);
+}
+
+/* Calls fn(arg) with the trap flag set. In assembly from end to end: no code of the compiler's is
+ * stepped through. */
+__attribute__((naked, noinline)) static void
+step_call(__attribute__((unused)) void (*fn)(void *arg), __attribute__((unused)) void *arg)
+{
+    __asm__ volatile("pushq %%rbp\n\t"
+                     "movq %%rsp, %%rbp\n\t"
+                     "movq %%rdi, %%rax\n\t" /* fn */
+                     "movq %%rsi, %%rdi\n\t" /* arg */
+                     "pushfq\n\t"
+                     "orl %0, (%%rsp)\n\t"
+                     "popfq\n\t"
+                     "call *%%rax\n\t"
+                     "pushfq\n\t"
+                     "andl %1, (%%rsp)\n\t"
+                     "popfq\n\t"
+                     "popq %%rbp\n\t"
+                     "ret"
+                     :
+                     : "i"(FLAGS_TRAP), "i"(~FLAGS_TRAP));
+}
+
+enum board_stepping board_stepping(void)
+{
+    return BOARD_STEPS_ANYWHERE;
+}
+
+enum board_interrupted board_interrupt_at(uint64_t n, void (*handler)(void), void (*fn)(void *arg),
+                                          void *arg)
+{
+    struct step_state step = {n + STEP_CALL_INSTRUCTIONS, handler, BOARD_RETURNED};
+    host_self.step = &step;
+    step_call(fn, arg);
+    host_self.step = NULL;
+    return step.outcome;
+}
+
+#else
+
+void host_step_init(void)
+{
+}
+
+enum board_stepping board_stepping(void)
+{
+    return BOARD_STEPS_NOWHERE;
+}
+
+enum board_interrupted board_interrupt_at(uint64_t n, void (*handler)(void), void (*fn)(void *arg),
+                                          void *arg)
+{
+    (void)n;
+    (void)handler;
+    fn(arg);
+    return BOARD_RETURNED;
+}
+
+#endif
