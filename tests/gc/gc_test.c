@@ -115,6 +115,8 @@ void test_take_memory(size_t bytes)
 
 void test_give_memory(void)
 {
-    while (hoard_used > 0)
+    while (hoard_used > 0) {
         bh_free(hoard[--hoard_used]);
+        hoard[hoard_used] = NULL; /* or it keeps alive what is there next */
+    }
 }

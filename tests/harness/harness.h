@@ -31,7 +31,8 @@ struct harness_case {
     const char *name;
     const char *file;
     void (*run)(void);
-    const char *text; /* the panic expected; '*' stands for any run of characters but a blank */
+    const char *text; /* the panic expected; '*' stands for any run of characters but a blank.
+                       * NULL: any panic or exception */
     enum harness_kind kind;
 };
 
@@ -43,6 +44,12 @@ struct harness_case {
 
 /* A case that must end in a panic (or an exception report) whose message matches `text`. */
 #define TEST_PANICS(name, text) HARNESS_CASE(name, HARNESS_PANICS, text)
+
+/*
+ * A case that breaks something on purpose, such as a protection that it leaves out, and is on the
+ * look for the damage: it passes when it panics or runs into an exception, with whatever words.
+ */
+#define TEST_BREAKS(name) HARNESS_CASE(name, HARNESS_PANICS, NULL)
 
 /* A case on core 0 that needs a machine, or a heap, that no other case has used. */
 #define TEST_ALONE(name) HARNESS_CASE(name, HARNESS_ALONE, NULL)

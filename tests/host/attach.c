@@ -7,8 +7,10 @@
  */
 #include "boards/host/host.h"
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CORES           4u
@@ -89,8 +91,35 @@ static void *visit_cores(void *arg)
     return NULL;
 }
 
+/* In a child: what it does is to end it. */
+static void expect_abort(void (*fn)(void), const char *what)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)freopen("/dev/null", "w", stderr);
+        fn();
+        _exit(EXIT_SUCCESS);
+    }
+    (void)waitpid(child, &status, 0);
+    expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, what);
+}
+
+static void *shared;
+
+static void malloc_here(void)
+{
+    shared = bh_malloc(64);
+}
+
+static void free_here(void)
+{
+    bh_free(shared);
+}
+
 static void check_refusals(void)
 {
+    expect_abort(malloc_here, "a thread that is no core yet does not allocate");
     expect(bh_host_init(1 << 20, 0) == BH_TOO_MANY_CORES, "no cores are refused");
     expect(bh_host_init(1 << 20, BH_MAX_CORES + 1) == BH_TOO_MANY_CORES, "65 cores are refused");
     expect(!bh_host_attach_thread(), "nobody attaches before bh_host_init()");
@@ -117,7 +146,10 @@ int main(void)
     for (unsigned i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     bh_heap_verify();
+    malloc_here();
     bh_host_detach_thread();
+    expect_abort(malloc_here, "a thread that is no core any more does not allocate");
+    expect_abort(free_here, "nor does it free");
     printf("# %u collections\n", collections);
     printf("%u passed, %u failed\n", failures == 0 ? 1u : 0u, failures);
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

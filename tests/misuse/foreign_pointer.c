@@ -3,9 +3,8 @@
 #include "alloc/meta.h"
 #include "alloc/page_heap.h"
 #include "tests/harness/harness.h"
+#include "tests/misuse/misuse.h"
 #include <bareheap/alloc.h>
-
-#define CALLER "caller 0x* (*+0x*)"
 
 TEST_PANICS(misuse_free_of_a_local_variable,
             "bh_free(0x*): not an allocated object: outside the heap; " CALLER)
@@ -96,8 +95,9 @@ TEST_PANICS(misuse_usable_size_of_a_foreign_pointer,
 }
 
 TEST_PANICS(misuse_free_sized_of_a_foreign_pointer,
-            BH_DEBUG >= 1 ? "bh_free_sized(0x*): not an allocated object: outside the heap; " CALLER
-                          : "bh_free(0x*): not an allocated object: outside the heap; " CALLER)
+            FOUND_AT_CALL
+                ? "bh_free_sized(0x*): not an allocated object: outside the heap; " CALLER
+                : "bh_free(0x*): not an allocated object: outside the heap; " CALLER)
 {
     char local[16];
     harness_heap();

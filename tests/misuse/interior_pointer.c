@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Pointers into an object, not to its first byte. */
 #include "tests/harness/harness.h"
+#include "tests/misuse/misuse.h"
 #include <bareheap/bareheap.h>
 
-#define CALLER "caller 0x* (*+0x*)"
-
-#if BH_DEBUG >= 1
-#define CLASS "128 bytes) of the manual span 0x*, class 9"
-#define WHERE CALLER
-#else
-#define CLASS "112 bytes) of the manual span 0x*, class 8"
-#define WHERE "found when the cache was flushed"
-#endif
-
 TEST_PANICS(misuse_free_inside_a_small_object,
-            "bh_free(0x*): inside an object: byte 8 of object * (0x*, " CLASS "; " WHERE)
+            "bh_free(0x*): inside an object: byte 8 of " OBJECT_100 "; " FOUND)
 {
     harness_heap();
     char *object = bh_malloc(100);
@@ -44,7 +35,7 @@ TEST_PANICS(misuse_free_of_a_page_inside_a_large_object,
 }
 
 TEST_PANICS(misuse_realloc_inside_an_object,
-            "bh_realloc(0x*): inside an object: byte 8 of object * (0x*, " CLASS "; " CALLER)
+            "bh_realloc(0x*): inside an object: byte 8 of " OBJECT_100 "; " CALLER)
 {
     harness_heap();
     char *object = bh_malloc(100);

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Manual objects given to the collector's free, and the other way round. */
 #include "tests/harness/harness.h"
+#include "tests/misuse/misuse.h"
 #include <bareheap/bareheap.h>
 
-#define CALLER "caller 0x* (*+0x*)"
 #define SCAN   "byte 0 of object * (0x*, 112 bytes) of the scan span 0x*, class 8"
 #define NOT_BY "a collected object: bh_gc_free() frees it: "
 
-#if BH_DEBUG >= 1
-#define MANUAL "byte 0 of object * (0x*, 128 bytes) of the manual span 0x*, class 9"
-#else
-#define MANUAL "byte 0 of object * (0x*, 112 bytes) of the manual span 0x*, class 8"
-#endif
+#define MANUAL "byte 0 of " OBJECT_100
 
 TEST_PANICS(misuse_free_of_a_collected_object, "bh_free(0x*): " NOT_BY SCAN "; " CALLER)
 {

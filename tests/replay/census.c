@@ -140,7 +140,7 @@ static void see_object(const struct walk_object *object, void *arg)
 {
     (void)arg;
     map_set(allocated, object->base);
-    if (map_has(expected, object->base, object->span->object_bytes))
+    if (map_has(expected, object->base, span_object_bytes(object->span)))
         return;
     leftovers++;
     leftover_base = object->base;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the allocator's tests share. See heap_test.h. */
 #include "tests/unit/heap_test.h"
+#include "alloc/guard.h"
 #include "alloc/room.h"
 #include "kernel-lib/bits.h"
 #include "kernel-lib/check.h"
@@ -38,6 +39,12 @@ static void drain_here(void *arg)
 void heap_test_drain(void)
 {
     heap_test_on_all_cores(drain_here, NULL);
+}
+
+void heap_test_drain_large(void)
+{
+    if (BH_HARDEN)
+        guard_drain();
 }
 
 struct bh_stats heap_test_stats(void)

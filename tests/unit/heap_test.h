@@ -12,6 +12,9 @@
 
 /* ---- heaps ---- */
 
+/* What the guard pages of a large object take: in hardened builds, on every board of ours. */
+#define HEAP_TEST_GUARD_BYTES ((size_t)BH_HARDEN * 2 * 8192)
+
 /* `bytes` of the board's largest region, at a multiple of 2 MiB: for cases that run alone. */
 char *heap_test_ram(size_t bytes);
 
@@ -20,6 +23,9 @@ void heap_test_init(size_t bytes);
 
 /* Every core's cache, and the shared ones, into the spans; free pages are not handed out. */
 void heap_test_drain(void);
+
+/* Hardened builds keep large objects that were freed for a while: not from here on. */
+void heap_test_drain_large(void);
 
 /* The statistics after heap_test_drain(). */
 struct bh_stats heap_test_stats(void);

@@ -3,6 +3,7 @@
  * boards/board.h and port.h as every board must fulfil them. A wait here is bounded by the
  * runner's timeout alone: how long something takes never decides.
  */
+#include "alloc/poison.h"
 #include "arch/arch.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/string.h"
@@ -70,9 +71,9 @@ TEST(board_has_a_command_line)
 
 /* --- Memory ------------------------------------------------------------------------------- */
 
-/* Writes and reads a word of RAM and puts back what was there, with interrupts off, as a heap
- * of another case may live in it. */
-static bool word_works(volatile uint64_t *word)
+/* Writes and reads a word of RAM and puts back what was there, with interrupts off and unseen by a
+ * sanitizer, as a heap of another case may live in it. */
+POISON_BLIND static bool word_works(volatile uint64_t *word)
 {
     uintptr_t irq_state = arch_irq_save();
     uint64_t before = *word;

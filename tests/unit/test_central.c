@@ -89,10 +89,11 @@ static void expect_caches_within_budget(void)
 {
     struct bh_stats stats;
     bh_get_stats(&stats);
-    EXPECT(stats.cached_bytes <= stats.region_bytes / BUDGET_SHARE);
+    EXPECT(stats.cached_bytes <= stats.region_bytes / BH_CACHE_SHARE);
     EXPECT_EQ(stats.manual_objects, 0);
     for (unsigned core = 0; core < bh_port_core_count(); core++)
-        EXPECT(!core_caches[core] || core_caches[core]->limit_bytes <= stats.region_bytes / BUDGET_SHARE);
+        EXPECT(!core_caches[core] ||
+               core_caches[core]->limit_bytes <= stats.region_bytes / BH_CACHE_SHARE);
     bh_heap_verify();
 }
 

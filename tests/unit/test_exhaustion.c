@@ -203,8 +203,8 @@ static void fill_and_free(size_t bytes, size_t heap_bytes)
     size_t freed = free_every(2, &all);
     bh_heap_verify();
     size_t again = fill(bytes, &more);
-    if (!EXPECT_EQ(again, freed))
-        harness_note("objects of %zu bytes: %zu holes", bytes, freed);
+    if (!EXPECT(again >= freed)) /* more where a long span takes the place of short ones */
+        harness_note("objects of %zu bytes: %zu holes, but %zu filled", bytes, freed, again);
     bh_heap_verify();
     free_every(1, &all);
     free_every(1, &more);
@@ -257,7 +257,7 @@ TEST_ALONE(exhaustion_of_large_objects_and_recovery)
 {
     heap_test_init(4 * MIB);
     struct bh_stats before = heap_test_stats();
-    for (size_t bytes = 33000; bytes < 3 * MIB; bytes = bytes * 3 / 2)
+    for (size_t bytes = SIZE_CLASS_MAX + 1; bytes < 3 * MIB; bytes = bytes * 3 / 2)
         fill_and_free(bytes, 4 * MIB);
     void *all = bh_malloc(before.largest_run_bytes - REDZONE_BYTES);
     EXPECT(all);

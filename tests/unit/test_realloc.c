@@ -97,22 +97,25 @@ TEST_ALONE(realloc_of_a_large_object_in_place)
 TEST_ALONE(realloc_grows_into_a_gap_and_not_beyond)
 {
     heap_test_init((size_t)8 << 20);
-    char *object = bh_malloc(10 * PAGE_BYTES - REDZONE_BYTES);
-    char *gap = bh_malloc(5 * PAGE_BYTES - REDZONE_BYTES);
-    char *wall = bh_malloc(5 * PAGE_BYTES - REDZONE_BYTES);
+    char *object = bh_malloc(20 * PAGE_BYTES - REDZONE_BYTES);
+    char *gap = bh_malloc(10 * PAGE_BYTES - REDZONE_BYTES);
+    char *wall = bh_malloc(10 * PAGE_BYTES - REDZONE_BYTES);
     REQUIRE(object && gap && wall);
-    EXPECT(gap == object + 10 * PAGE_BYTES && wall == gap + 5 * PAGE_BYTES);
-    heap_test_fill(object, 10 * PAGE_BYTES - REDZONE_BYTES, 5);
-    heap_test_fill(wall, 5 * PAGE_BYTES - REDZONE_BYTES, 6);
+    EXPECT(gap == object + 20 * PAGE_BYTES + HEAP_TEST_GUARD_BYTES);
+    EXPECT(wall == gap + 10 * PAGE_BYTES + HEAP_TEST_GUARD_BYTES);
+    heap_test_fill(object, 20 * PAGE_BYTES - REDZONE_BYTES, 5);
+    heap_test_fill(wall, 10 * PAGE_BYTES - REDZONE_BYTES, 6);
     bh_free(gap);
-    EXPECT(bh_realloc(object, 13 * PAGE_BYTES - REDZONE_BYTES) == object);
+    heap_test_drain_large();
+    EXPECT(bh_realloc(object, 23 * PAGE_BYTES - REDZONE_BYTES) == object);
     bh_heap_verify();
-    EXPECT(bh_realloc(object, 15 * PAGE_BYTES - REDZONE_BYTES) == object);
+    size_t most = 30 * PAGE_BYTES + HEAP_TEST_GUARD_BYTES; /* the gap's guards too */
+    EXPECT(bh_realloc(object, most - REDZONE_BYTES) == object);
     bh_heap_verify();
-    char *moved = bh_realloc(object, 16 * PAGE_BYTES - REDZONE_BYTES);
+    char *moved = bh_realloc(object, most + PAGE_BYTES - REDZONE_BYTES);
     EXPECT(moved && moved != object);
-    EXPECT(heap_test_is_filled(moved, 10 * PAGE_BYTES - REDZONE_BYTES, 5));
-    EXPECT(heap_test_is_filled(wall, 5 * PAGE_BYTES - REDZONE_BYTES, 6));
+    EXPECT(heap_test_is_filled(moved, 20 * PAGE_BYTES - REDZONE_BYTES, 5));
+    EXPECT(heap_test_is_filled(wall, 10 * PAGE_BYTES - REDZONE_BYTES, 6));
     bh_free(moved);
     bh_free(wall);
     EXPECT_EQ(heap_test_stats().heap_bytes, 0);

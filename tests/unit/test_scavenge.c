@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * alloc/scavenge.h: which pages reach the hook, when, and how often. The hook here takes what it is
+ * given: it counts, and fills the pages with what a kernel might leave in them, zeroes.
+ *
+ * That memory of the process goes away with it: tests/host/resident.c. The page heap's own answers
+ * while pages come and go: test_page_heap.c.
+ */
+#include "alloc/page_heap.h"
+#include "alloc/poison.h"
+#include "arch/arch.h"
+#include "kernel-lib/memory.h"
+#include "tests/unit/heap_test.h"
+
+#define MIB     ((size_t)1 << 20)
+#define OBJECTS 40
+
+/* What the hook has been given. */
+static struct {
+    size_t calls;
+    size_t bytes;
+    size_t most_bytes; /* in one call */
+    bool wrong;        /* not whole pages, with interrupts off, or with a lock held */
+    bool takes;        /* the hook clears the pages */
+} seen;
+
+void board_on_pages_released(void *base, size_t bytes)
+{
+    atomic_add_relaxed(&seen.calls, 1); /* relaxed, all: looked at when it is quiet */
+    atomic_add_relaxed(&seen.bytes, bytes);
+    if (bytes > atomic_load_relaxed(&seen.most_bytes))
+        atomic_store_relaxed(&seen.most_bytes, bytes);
+    if ((uintptr_t)base % PAGE_BYTES || bytes % PAGE_BYTES || bytes == 0 || !arch_irq_enabled() ||
+        spinlock_ranks_held())
+        atomic_store_relaxed(&seen.wrong, true);
+    if (!seen.takes)
+        return;
+    poison_lift((uintptr_t)base, bytes);
+    memset(base, 0, bytes);
+    poison_lay((uintptr_t)base, bytes);
+}
+
+static void start(size_t bytes)
+{
+    heap_test_init(bytes);
+    seen.takes = true;
+}
+
+static size_t take_seen(void)
+{
+    size_t bytes = seen.bytes;
+    EXPECT(!seen.wrong);
+    seen.bytes = 0;
+    seen.calls = 0;
+    return bytes;
+}
+
+static struct bh_stats stats_now(void)
+{
+    struct bh_stats stats;
+    bh_get_stats(&stats);
+    return stats;
+}
+
+/* A hardened heap has guard pages, and keeps some of what is freed together with them (guard.h). */
+static bool is_inexact(void)
+{
+    if (BH_HARDEN)
+        harness_skip("a hardened heap hands over less, and later");
+    return BH_HARDEN;
+}
+
+/* ---- objects of 5 to 44 pages ---- */
+
+static struct heap_test_object objects[OBJECTS];
+
+static void allocate_objects(void)
+{
+    for (size_t i = 0; i < OBJECTS; i++)
+        EXPECT(heap_test_alloc(&objects[i], SIZE_CLASS_MAX + i * PAGE_BYTES + 100));
+}
+
+static void free_objects(void)
+{
+    heap_test_free_all(objects, OBJECTS);
+}
+
+/* ---- at once ---- */
+
+TEST_ALONE(scavenge_hands_over_each_page_once)
+{
+    start(16 * MIB);
+    size_t free_bytes = stats_now().free_page_bytes;
+    EXPECT_EQ(bh_release_pages(), free_bytes);
+    EXPECT_EQ(take_seen(), free_bytes);
+    EXPECT_EQ(seen.most_bytes, MIB);
+    EXPECT_EQ(stats_now().released_bytes, free_bytes);
+    EXPECT_EQ(bh_release_pages(), 0);
+    allocate_objects();
+    size_t used = free_bytes - stats_now().free_page_bytes;
+    EXPECT_EQ(stats_now().released_bytes, free_bytes - used);
+    EXPECT_EQ(bh_release_pages(), 0);
+    free_objects();
+    EXPECT_EQ(bh_release_pages(), used);
+    EXPECT_EQ(take_seen(), used);
+    bh_heap_verify();
+}
+
+TEST_ALONE(scavenge_never_means_never)
+{
+    start(16 * MIB);
+    bh_set_release(BH_RELEASE_NEVER);
+    bh_set_release_delay(0);
+    for (unsigned i = 0; i < 100; i++)
+        EXPECT_EQ(bh_scavenge(), UINT64_MAX);
+    EXPECT_EQ(take_seen(), 0);
+}
+
+/* ---- gradually ---- */
+
+/* Steps until nothing more comes of them, waiting for no clock. */
+static void scavenge_until_quiet(void)
+{
+    for (unsigned quiet = 0; quiet < 60; quiet++) {
+        size_t calls = seen.calls;
+        EXPECT(bh_scavenge() > 0);
+        if (seen.calls != calls)
+            quiet = 0;
+    }
+}
+
+TEST_ALONE(scavenge_gradually_keeps_a_tenth)
+{
+    start(32 * MIB);
+    bh_set_release_delay(0);
+    void *object = bh_malloc(10 * MIB);
+    scavenge_until_quiet();
+    struct bh_stats s = stats_now();
+    size_t held = s.free_page_bytes - s.released_bytes;
+    EXPECT(held >= s.heap_bytes / 10 - PAGE_BYTES && held <= s.heap_bytes / 10 + PAGE_BYTES);
+    EXPECT_EQ(take_seen(), s.released_bytes);
+    EXPECT(seen.most_bytes <= MIB);
+    bh_free(object);
+    scavenge_until_quiet();
+    s = stats_now();
+    EXPECT(s.free_page_bytes - s.released_bytes <= s.heap_bytes / 10 + PAGE_BYTES);
+    bh_heap_verify();
+}
+
+/* What is young stays: a page goes when the pass after the one that has marked it finds it. */
+TEST_ALONE(scavenge_leaves_what_is_used)
+{
+    start(8 * MIB);
+    bh_set_release_delay(0);
+    size_t pages = stats_now().free_page_bytes / PAGE_BYTES;
+    struct bh_span *all = page_heap_alloc_large(pages, 1);
+    REQUIRE(all);
+    uintptr_t base = all->base;
+    EXPECT(page_heap_free_large(base));
+    for (unsigned i = 0; i < 200;
+         i++) { /* the same pages again and again, with their neighbours idle */
+        struct bh_span *some = page_heap_alloc_large(8, 1);
+        REQUIRE(some && some->base == base);
+        bh_scavenge();
+        EXPECT(page_heap_free_large(base));
+    }
+    EXPECT(take_seen() >= (pages - 64) * PAGE_BYTES);
+    for (size_t i = 0; i < 8; i++)
+        EXPECT(pagemap_class(base + i * PAGE_BYTES) != PAGE_RELEASED);
+    bh_heap_verify();
+}
+
+TEST_ALONE(scavenge_waits_for_the_delay)
+{
+    start(8 * MIB);
+    bh_set_release_delay((uint64_t)1 << 62);
+    for (unsigned i = 0; i < 100; i++)
+        bh_scavenge();
+    EXPECT_EQ(take_seen(), 0);
+    EXPECT(bh_scavenge() > (uint64_t)1 << 61); /* after that long, please */
+    bh_set_release_delay(UINT64_MAX);
+    EXPECT(bh_scavenge() > 0);
+}
+
+/* ---- eagerly ---- */
+
+TEST_ALONE(scavenge_eagerly_at_the_free)
+{
+    if (is_inexact())
+        return;
+    start(16 * MIB);
+    bh_set_release(BH_RELEASE_EAGER);
+    for (unsigned round = 0; round < 3; round++) {
+        allocate_objects();
+        size_t used = stats_now().heap_bytes;
+        EXPECT_EQ(take_seen(), 0);
+        free_objects();
+        EXPECT_EQ(take_seen(), used - stats_now().heap_bytes);
+        EXPECT_EQ(stats_now().heap_bytes, 0);
+        bh_heap_verify();
+    }
+}
+
+TEST_ALONE(scavenge_eagerly_what_a_resize_leaves)
+{
+    if (is_inexact())
+        return;
+    start(16 * MIB);
+    bh_set_release(BH_RELEASE_EAGER);
+    void *object = bh_malloc(100 * PAGE_BYTES - 64);
+    object = bh_realloc(object, 60 * PAGE_BYTES - 64);
+    EXPECT_EQ(take_seen(), 40 * PAGE_BYTES);
+    EXPECT(bh_realloc(object, 80 * PAGE_BYTES - 64) == object);
+    EXPECT_EQ(stats_now().released_bytes, 20 * PAGE_BYTES);
+    bh_free(object);
+    EXPECT_EQ(take_seen(), 80 * PAGE_BYTES);
+}
+
+/* Small spans become whole when a batch goes home, which happens with interrupts off. */
+TEST_ALONE(scavenge_eagerly_whole_spans)
+{
+    static struct heap_test_object small[2000];
+    start(16 * MIB);
+    bh_set_release(BH_RELEASE_EAGER);
+    for (size_t i = 0; i < 2000; i++)
+        EXPECT(heap_test_alloc(&small[i], 1000));
+    size_t used = stats_now().heap_bytes;
+    heap_test_free_all(small, 2000);
+    bh_drain();
+    bh_free(bh_malloc(PAGE_BYTES * 8)); /* whoever comes by with interrupts on */
+    EXPECT(take_seen() >= used / 10 * 9);
+    EXPECT_EQ(page_heap.deferred_runs, 0);
+    bh_heap_verify();
+}
+
+/* With interrupts off nothing is handed over, but it waits; what is needed is taken back from
+ * there. */
+TEST_ALONE(scavenge_eagerly_but_not_masked)
+{
+    start(16 * MIB);
+    bh_set_release(BH_RELEASE_EAGER);
+    allocate_objects();
+    size_t used = stats_now().heap_bytes;
+    uintptr_t irq = arch_irq_save();
+    free_objects();
+    EXPECT_EQ(take_seen(), 0);
+    void *object = bh_malloc(13 * MIB); /* needs some of it */
+    EXPECT(object != NULL);
+    EXPECT_EQ(page_heap.deferred_runs, 0);
+    bh_free(object);
+    EXPECT(page_heap.deferred_runs > 0);
+    arch_irq_restore(irq);
+    EXPECT_EQ(take_seen(), 0);
+    bh_scavenge();
+    EXPECT(take_seen() >= 13 * MIB);
+    EXPECT(used < 13 * MIB);
+    bh_set_release(BH_RELEASE_GRADUAL);
+    EXPECT_EQ(page_heap.deferred_runs, 0);
+    bh_heap_verify();
+}
+
+/* More than may wait becomes free without having been handed over. */
+TEST_ALONE(scavenge_eagerly_within_bounds)
+{
+    static void *many[200];
+    if (is_inexact())
+        return;
+    start(16 * MIB);
+    bh_set_release(BH_RELEASE_EAGER);
+    for (size_t i = 0; i < 200; i++)
+        many[i] = bh_malloc(5 * PAGE_BYTES);
+    uintptr_t irq = arch_irq_save();
+    for (size_t i = 0; i < 200; i++)
+        bh_free(many[i]);
+    arch_irq_restore(irq);
+    size_t deferred = page_heap.deferred_runs;
+    EXPECT(deferred > 0 && deferred < 200);
+    bh_heap_verify();
+    bh_scavenge();
+    EXPECT_EQ(page_heap.deferred_runs, 0);
+    EXPECT(take_seen() >= deferred * 5 * PAGE_BYTES);
+    EXPECT(bh_release_pages() >= (200 - deferred) * 5 * PAGE_BYTES);
+    bh_heap_verify();
+}
+
+/* ---- all at once, on all cores ---- */
+
+static void churn(void *arg)
+{
+    static const enum bh_release modes[] = {BH_RELEASE_GRADUAL, BH_RELEASE_EAGER, BH_RELEASE_NEVER};
+    struct heap_test_object mine[16] = {{0}};
+    (void)arg;
+    for (unsigned i = 0; i < 400; i++) {
+        heap_test_step(mine, 16, 200000);
+        if (i % 8 == 0)
+            bh_scavenge();
+        if (i % 64 == 0)
+            bh_release_pages();
+        if (i % 32 == 0)
+            bh_set_release(modes[harness_random_below(3)]);
+    }
+    heap_test_free_all(mine, 16);
+}
+
+TEST_ALONE(scavenge_with_everything_going_on)
+{
+    start(16 * MIB);
+    bh_set_release_delay(0);
+    heap_test_on_all_cores(churn, NULL);
+    EXPECT(take_seen() > 0);
+    bh_set_release(BH_RELEASE_GRADUAL);
+    EXPECT_EQ(heap_test_stats().heap_bytes, 0);
+    bh_heap_verify();
+}
