@@ -31,7 +31,9 @@ def rewrite_format():
 def flags_for(path):
     """The compiler flags for analysing a file: its CPU by its folder, the host's otherwise."""
     flags = ["-std=gnu11", "-I.", "-Iinclude", "-DBH_DEBUG=2"]
-    if path.startswith(("boards/host/", "tools/", "tests/traces/selftest/", "tests/host/")):
+    if path.startswith(("boards/preload/", "tests/preload/")):
+        return [*flags, "-DBH_PORT_IRQ=1", "-DBH_PORT_ALONE=1", "-DBH_PROTECT=4", "-DBH_MIN_ALIGN=16", "-DBH_MAX_CORES=1024"]
+    if path.startswith(("boards/host/", "tools/", "tests/traces/selftest/", "tests/host/", "tests/bench/", "tests/fuzz/")):
         return [*flags, "-DBH_PORT_IRQ=1", "-D_GNU_SOURCE"]
     cpu = "aarch64" if "aarch64" in path else "x86_64"
     return [*flags, "-ffreestanding", f"--target={cpu}-none-elf"]

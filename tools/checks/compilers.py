@@ -16,13 +16,17 @@ CLANG = {
     "aarch64": "clang-14 --target=aarch64-none-elf",
     "host": "clang-14",
 }
-# What kernels compile with; the library must not mind. name: (architecture, flags).
+# What kernels compile with; the library must not mind. name: (configuration, flags).
 KERNEL_FLAGS = {
     "linux-like": ("x86_64", "-mcmodel=kernel -mno-red-zone -mno-sse -mno-sse2 -mno-mmx -msoft-float -DBH_DEBUG=1"),
     "no vector registers": ("x86_64", "-mgeneral-regs-only -DBH_DEBUG=3"),
     "position-independent": ("x86_64", "-fPIE -DBH_PORT_IRQ=1"),
     "x18 reserved": ("aarch64", "-ffixed-x18 -mgeneral-regs-only -DBH_DEBUG=1"),
     "strict alignment, PIE": ("aarch64", "-fPIE -mstrict-align -DBH_PORT_IRQ=1"),
+    "interrupts masked": ("x86_64-mask", "-DBH_DEBUG=3"),
+    "interrupts masked, PIE": ("aarch64-mask", "-fPIE -mgeneral-regs-only"),
+    "busy flag": ("x86_64-busy", "-DBH_DEBUG=3"),
+    "busy flag, PIE": ("aarch64-busy", "-fPIE -mgeneral-regs-only"),
     "small": ("aarch64", "-Os -DBH_MAX_CORES=1 -DBH_DEBUG=3"),
 }
 DIAGNOSTIC = re.compile(r"^\S+?:\d+(:\d+)?: (warning|error|fatal error):|^\S+: (Assembler|error)|^ld:|\*\*\* No rule")
@@ -53,6 +57,13 @@ def compile_all(folder, compilers):
     return findings
 
 
+def compile_library(compiler, arch, command, debug):
+    """The library's objects as check_gcc() and check_clang() compile them. Returns their folder."""
+    variables = [f"EXTRA_CFLAGS=-Werror -DBH_DEBUG={debug}"] + ([f"CC_{arch}={command}"] if command else [])
+    make(f"{compiler}-{debug}", f"library-objects-{arch}", variables)
+    return f"build/check/{compiler}-{debug}"
+
+
 def check_gcc():
     return compile_all("gcc", {})
 
@@ -63,10 +74,11 @@ def check_clang():
 
 def check_kernel_flags():
     findings = []
-    for name, (arch, flags) in KERNEL_FLAGS.items():
+    for name, (config, flags) in KERNEL_FLAGS.items():
+        arch = config.split("-")[0]
         folder = name.replace(" ", "-").replace(",", "")
         for compiler, variables in (("gcc", []), ("clang", [f"CC_{arch}={CLANG[arch]}"])):
-            found = make(f"{folder}-{compiler}", f"library-objects-{arch}",
+            found = make(f"{folder}-{compiler}", f"library-objects-{config}",
                          [f"EXTRA_CFLAGS=-Werror {flags}", *variables])
             findings += [f"{line} ({compiler}, {name})" for line in found]
     return findings
