@@ -139,7 +139,7 @@ $(BUILD)/host/programs/$(1): $(call objects,host,tests/host/$(1).c $(PROGRAM_SOU
                              $(if $(PROGRAM_SOURCES_$(1)),,$(BUILD)/host/libbareheap.a)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$(Q)$$(CC_host) $$(call config_ldflags,host) -o $$@ $$^
+	$(Q)$$(CC_host) $$(call config_ldflags,host) -Wl,--gc-sections -o $$@ $$^
 endef
 
 # Programs that know nothing of the library: workloads for any malloc, and what starts them. The
