@@ -440,4 +440,5 @@ void collected_free(void *object, uintptr_t caller)
     if (!span_is_object(span, address))
         crime_panic("bh_gc_free", address, "inside an object", caller);
     free_in_span(span, address, caller);
+    page_heap_hand_over();
 }

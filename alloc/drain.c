@@ -2,6 +2,7 @@
 /* Caches that go home. See drain.h. */
 #include "alloc/drain.h"
 #include "alloc/cache.h"
+#include "alloc/page_heap.h"
 #include "alloc/room.h"
 #include "alloc/walk.h"
 #include "kernel-lib/port_defaults.h"
@@ -41,6 +42,7 @@ void bh_drain(void)
     const struct room_collected *collected = atomic_load_relaxed(&room_collected);
     if (collected)
         collected->reclaim(0);
+    page_heap_hand_over();
 }
 
 /* ---- the core that is asked ---- */

@@ -14,7 +14,6 @@ struct cell {
 };
 
 static struct cell *free_cells[CELL_SHIFT_MAX + 1]; /* by log2 of the size */
-static size_t free_cell_bytes;
 
 static unsigned cell_shift(size_t bytes)
 {
@@ -26,7 +25,6 @@ static void cell_push(uintptr_t address, unsigned shift)
     struct cell *cell = (struct cell *)address; /* NOLINT: an address becomes memory */
     cell->next = free_cells[shift];
     free_cells[shift] = cell;
-    free_cell_bytes += (size_t)1 << shift;
 }
 
 static struct cell *cell_pop(unsigned shift)
@@ -35,7 +33,6 @@ static struct cell *cell_pop(unsigned shift)
     if (!cell)
         return NULL;
     free_cells[shift] = cell->next;
-    free_cell_bytes -= (size_t)1 << shift;
     return cell;
 }
 
@@ -115,9 +112,4 @@ void meta_free(void *cell, size_t bytes)
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
     cell_push((uintptr_t)cell, cell_shift(bytes));
     spinlock_release(&page_heap.lock, irq);
-}
-
-size_t meta_free_bytes_locked(void)
-{
-    return free_cell_bytes;
 }

@@ -30,7 +30,4 @@ void meta_free(void *cell, size_t bytes);
 /* Under the page heap's lock: cuts [lo, hi) into cells. */
 void meta_feed_locked(uintptr_t lo, uintptr_t hi);
 
-/* Under the page heap's lock: bytes in free cells. */
-size_t meta_free_bytes_locked(void);
-
 #endif

@@ -5,13 +5,15 @@
 #include "alloc/poison.h"
 #include "alloc/span.h"
 
-struct page_heap page_heap = {.lock = SPINLOCK_INIT(LOCK_PAGE_HEAP, "page heap")};
+struct page_heap page_heap __attribute__((aligned(ARCH_CACHE_LINE))) = {
+    .lock = SPINLOCK_INIT(LOCK_PAGE_HEAP, "page heap")};
 bool (*page_heap_fault_hook)(size_t pages);
 const struct page_heap_eager *page_heap_eager;
 
 /* Before bh_init() no address is ours. */
 static struct pagemap pagemap_empty;
-struct pagemap *pagemap_current = &pagemap_empty;
+/* In a line of its own: every free reads it. */
+struct pagemap *pagemap_current __attribute__((aligned(ARCH_CACHE_LINE))) = &pagemap_empty;
 
 /* ---- the page map, under the lock ---- */
 

@@ -292,7 +292,8 @@ static BH_COLD uint64_t gradual_step(void)
     if (!passes.under_way && start_ns < passes.due_ns)
         return passes.due_ns - start_ns;
     if (!passes.under_way) {
-        drain_idle(start_ns); /* cores that have rested since the last pass give their caches back */
+        drain_idle(
+            start_ns); /* cores that have rested since the last pass give their caches back */
         pass_begin();
     }
     passes.under_way = pass_go_on();

@@ -15,6 +15,7 @@
  */
 #include "alloc/collected.h"
 #include "alloc/harden.h"
+#include "alloc/page_heap.h"
 #include "alloc/poison.h"
 #include "alloc/span.h"
 #include "alloc/walk.h"
@@ -145,6 +146,7 @@ bool walk_sweep(size_t pages)
     size_t swept = 0;
     while (walk_is_unswept() && central < end && swept < pages) {
         size_t step = sweep_step(central);
+        page_heap_hand_over();
         swept += step;
         central += step == 0;
     }

@@ -14,6 +14,7 @@
 #define ALLOC_TYPES_H
 
 #include "alloc/size_classes.h"
+#include "arch/arch.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/bits.h"
 #include "kernel-lib/check.h"
@@ -182,7 +183,7 @@ struct pagemap {
 #if BH_HARDEN
     uint8_t **states_of; /* as in its record, for every page of a manual small span; else NULL */
 #endif
-};
+} __attribute__((aligned(ARCH_CACHE_LINE))); /* read by every free: no array begins in its line */
 
 /* Hidden: in position-independent code, free() would load its address before it. */
 extern struct pagemap *pagemap_current __attribute__((visibility("hidden")));

@@ -85,6 +85,7 @@ static void write_random(const char *folder, uint64_t count, uint64_t seed)
     uint8_t bytes[SCRIPT_BYTES];
     char path[512];
     for (uint64_t i = 0; i < count; i++) {
+        size_t script_bytes = make_script(bytes, seed, i);
         (void)snprintf(path, sizeof(path), "%s/random-%llu-%llu", folder, (unsigned long long)seed,
                        (unsigned long long)i);
         FILE *file = fopen(path, "wb");
@@ -92,7 +93,7 @@ static void write_random(const char *folder, uint64_t count, uint64_t seed)
             perror(path);
             exit(EXIT_FAILURE);
         }
-        (void)fwrite(bytes, 1, make_script(bytes, seed, i), file);
+        (void)fwrite(bytes, 1, script_bytes, file);
         (void)fclose(file);
     }
 }

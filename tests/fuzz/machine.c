@@ -49,6 +49,9 @@ static struct {
     bool refused; /* a request for pages, since the last look */
 } machine;
 
+static char log_kept[2048];
+static size_t log_bytes;
+
 /* ---- state ---- */
 
 /* Word by word and volatile: sanitizers keep poisoned gaps between variables. */
@@ -103,6 +106,7 @@ void machine_reset(void)
     state_reset();
     ram_reset();
     memset(&machine, 0, sizeof(machine));
+    log_bytes = 0;
     machine.cores = 1;
     machine_on_leave = NULL;
     machine_on_enter = NULL;
@@ -175,14 +179,21 @@ unsigned bh_port_core_count(void)
     return machine.cores;
 }
 
+/* Kept, and shown when it matters: scripts are refused things all the time. */
 void bh_port_log(const char *text, size_t bytes)
 {
-    (void)!write(STDERR_FILENO, text, bytes);
+    if (bytes > sizeof(log_kept) - log_bytes)
+        log_bytes = 0;
+    if (bytes > sizeof(log_kept))
+        return;
+    memcpy(log_kept + log_bytes, text, bytes);
+    log_bytes += bytes;
 }
 
 _Noreturn void bh_port_panic(const char *message)
 {
     (void)message; /* logged already */
+    (void)!write(STDERR_FILENO, log_kept, log_bytes);
     abort();
 }
 

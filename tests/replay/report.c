@@ -122,10 +122,11 @@ int report_result(uint64_t elapsed_ns)
               heap.heap_peak_bytes, (ull)replay.trace.peak_live_bytes, (ull)elapsed_ns);
     print_log(
         "@result collections=%llu forced=%llu abandoned=%llu pause_max_ns=%llu "
-        "checked=%llu dropped=%llu settled=%llu settled_cells=%llu leftovers=%llu errors=%llu\n",
+        "checked=%llu dropped=%llu settled=%llu settled_cells=%llu leftovers=%llu errors=%llu "
+        "red_zones=%d\n",
         (ull)gc.cycles, (ull)gc.forced_cycles, (ull)gc.abandoned_cycles, (ull)gc.pause_max_ns,
         (ull)counts->checked, (ull)counts->drops, (ull)counts->settled, (ull)counts->settled_cells,
-        (ull)counts->leftovers, (ull)counts->errors);
+        (ull)counts->leftovers, (ull)counts->errors, BH_DEBUG >= 1 || BH_SANITIZE);
     print_log("@end %s\n", ok ? "pass" : "fail");
     return ok ? 0 : 1;
 }

@@ -11,9 +11,10 @@
 #include "arch/arch.h"
 #include "kernel-lib/memory.h"
 #include "tests/unit/heap_test.h"
+#include <bareheap/gc.h>
 
 #define MIB     ((size_t)1 << 20)
-#define OBJECTS 40
+#define OBJECTS 40 /* large ones */
 
 /* What the hook has been given. */
 static struct {
@@ -70,7 +71,7 @@ static bool is_inexact(void)
     return BH_HARDEN;
 }
 
-/* ---- objects of 5 to 44 pages ---- */
+/* ---- large objects of many lengths ---- */
 
 static struct heap_test_object objects[OBJECTS];
 
@@ -227,9 +228,33 @@ TEST_ALONE(scavenge_eagerly_whole_spans)
     size_t used = stats_now().heap_bytes;
     heap_test_free_all(small, 2000);
     bh_drain();
-    bh_free(bh_malloc(PAGE_BYTES * 8)); /* whoever comes by with interrupts on */
     EXPECT(take_seen() >= used / 10 * 9);
     EXPECT_EQ(page_heap.deferred_runs, 0);
+    bh_heap_verify();
+}
+
+/* And what a collection leaves, or an owner gives back. */
+TEST_ALONE(scavenge_eagerly_collected_objects)
+{
+    start(16 * MIB);
+    bh_set_release(BH_RELEASE_EAGER);
+    bh_gc_set_percent(-1);
+    void *object = bh_gc_alloc_noscan(MIB);
+    REQUIRE(object);
+    bh_gc_free(object);
+    EXPECT(take_seen() >= MIB);
+    for (unsigned i = 0; i < 1000; i++)
+        EXPECT(bh_gc_alloc_noscan(1000));
+    size_t used = stats_now().heap_bytes;
+    object = NULL;
+    EXPECT(bh_gc_collect());
+    while (bh_gc_work(1000))
+        ;
+    bh_drain();
+    size_t after =
+        stats_now().heap_bytes; /* the collector's own, and what words on the stack keep */
+    EXPECT(after < used / 2);
+    EXPECT(take_seen() >= used - after);
     bh_heap_verify();
 }
 
@@ -259,27 +284,30 @@ TEST_ALONE(scavenge_eagerly_but_not_masked)
     bh_heap_verify();
 }
 
+#define MANY       150
+#define MANY_BYTES (SIZE_CLASS_MAX + PAGE_BYTES)
+
 /* More than may wait becomes free without having been handed over. */
 TEST_ALONE(scavenge_eagerly_within_bounds)
 {
-    static void *many[200];
+    static void *many[MANY];
     if (is_inexact())
         return;
     start(16 * MIB);
     bh_set_release(BH_RELEASE_EAGER);
-    for (size_t i = 0; i < 200; i++)
-        many[i] = bh_malloc(5 * PAGE_BYTES);
+    for (size_t i = 0; i < MANY; i++)
+        many[i] = bh_malloc(MANY_BYTES);
     uintptr_t irq = arch_irq_save();
-    for (size_t i = 0; i < 200; i++)
+    for (size_t i = 0; i < MANY; i++)
         bh_free(many[i]);
     arch_irq_restore(irq);
     size_t deferred = page_heap.deferred_runs;
-    EXPECT(deferred > 0 && deferred < 200);
+    EXPECT(deferred > 0 && deferred < MANY);
     bh_heap_verify();
     bh_scavenge();
     EXPECT_EQ(page_heap.deferred_runs, 0);
-    EXPECT(take_seen() >= deferred * 5 * PAGE_BYTES);
-    EXPECT(bh_release_pages() >= (200 - deferred) * 5 * PAGE_BYTES);
+    EXPECT(take_seen() >= deferred * MANY_BYTES);
+    EXPECT(bh_release_pages() >= (MANY - deferred) * MANY_BYTES);
     bh_heap_verify();
 }
 
