@@ -67,7 +67,8 @@ static uint64_t rotate(uint64_t n, unsigned bits)
     return n << bits | n >> (64 - bits);
 }
 
-/* Of all that is constant. Bitmaps of collected spans change places: their order must not matter. */
+/* Of all that is constant. Bitmaps of collected spans change places: their order must not matter.
+ */
 static uint64_t seal_of(const struct bh_span *span)
 {
     uint64_t bits = (uintptr_t)span_cell(span);

@@ -3,8 +3,8 @@
  * The hardened heap (config.h, BH_HARDEN): what it keeps beside objects, and its checks on the way
  * out and back. In other builds all of this is empty.
  *
- * 1. Every page of small manual objects has a cell of state bytes, one for every 16 bytes of the page,
- *    found from an address by two loads and no arithmetic to speak of. That of an object's first
+ * 1. Every page of small manual objects has a cell of state bytes, one for every 16 bytes of the
+ * page, found from an address by two loads and no arithmetic to speak of. That of an object's first
  *    byte tells its class and whether it is handed out; all others are zero. So one comparison
  *    finds a pointer that is no object, or one that is free already, at the call.
  * 2. A free object is filled with a pattern: up to 64 bytes whole, of longer ones the first 48 and
@@ -12,8 +12,8 @@
  *    had before are not filled. (Whole up to 256 bytes took 1.6 times as long in programs that do
  *    nothing but allocate.)
  * 3. What comes out of a core's cache must be a free object of the class asked for.
- * 4. The records of spans are sealed: a keyed sum of what is constant in them is kept in the record,
- *    and compared when a span is taken from, given to, swept, or freed.
+ * 4. The records of spans are sealed: a keyed sum of what is constant in them is kept in the
+ * record, and compared when a span is taken from, given to, swept, or freed.
  * 5. Objects of a refill are handed out in random order: harden_shuffle().
  * 6. Large objects have guard pages: guard.h.
  *
@@ -70,9 +70,9 @@ BH_STATIC_ASSERT(SIZE_CLASS_COUNT <= HARDEN_FRESH, "a state byte has room for th
 BH_INLINE void harden_out(void *object, size_t size_class);
 
 /*
- * `object` is about to be given back by `call`, called from `caller`. Returns its class byte. Panics
- * when it lies among small manual objects but is none that is handed out; what lies elsewhere is
- * for the slow path. Any context; the object is still its owner's, to a sanitizer too.
+ * `object` is about to be given back by `call`, called from `caller`. Returns its class byte.
+ * Panics when it lies among small manual objects but is none that is handed out; what lies
+ * elsewhere is for the slow path. Any context; the object is still its owner's, to a sanitizer too.
  */
 BH_INLINE size_t harden_back(void *object, const char *call, uintptr_t caller);
 
@@ -90,8 +90,8 @@ void harden_shuffle(void **objects, size_t count);
 bool harden_begin(struct bh_span *span);
 void harden_end(struct bh_span *span);
 
-/* Under the page heap's lock: the span is about to be found in the page map. Seals its record, whose
- * constant fields are right, and enters its states. */
+/* Under the page heap's lock: the span is about to be found in the page map. Seals its record,
+ * whose constant fields are right, and enters its states. */
 void harden_publish(struct bh_span *span);
 
 /* Seals the record anew: the length of a large object has changed. */
@@ -100,7 +100,8 @@ void harden_seal(struct bh_span *span);
 /* Panics when the record of a published span is not as it was sealed. */
 void harden_check_record(const struct bh_span *span);
 
-/* For bh_heap_verify(): panics when the states of a small manual span are not those of its objects. */
+/* For bh_heap_verify(): panics when the states of a small manual span are not those of its objects.
+ */
 void harden_verify(const struct bh_span *span);
 
 /* ---- the pattern ---- */

@@ -223,9 +223,9 @@ static BH_COLD void verify_deferred(void)
 {
     size_t runs = 0;
     for (const struct bh_span *run = page_heap.deferred; run; run = run->tree.left, runs++)
-        BH_CHECK(run->state == SPAN_PRIVATE, "[ALLOC-14] deferred run 0x%zx is in use",
+        BH_CHECK(run->state == SPAN_PRIVATE, "[ALLOC-13] deferred run 0x%zx is in use",
                  (size_t)run->base);
-    BH_CHECK(runs == page_heap.deferred_runs, "[ALLOC-14] %zu deferred runs, but %zu counted", runs,
+    BH_CHECK(runs == page_heap.deferred_runs, "[ALLOC-13] %zu deferred runs, but %zu counted", runs,
              page_heap.deferred_runs);
 }
 

@@ -132,7 +132,7 @@ static BH_COLD void check_lengths(void)
         const struct bh_span *run = trees->by_length[n];
         bool right = !run || (n ? run->pages == n : run->pages >= RUN_LENGTHS);
         BH_CHECK(right && !run == !(trees->lengths >> n & 1),
-                 "[ALLOC-12] tree %zu of free runs holds another length, or its bit is wrong", n);
+                 "[ALLOC-11] tree %zu of free runs holds another length, or its bit is wrong", n);
     }
 }
 
@@ -161,7 +161,7 @@ static BH_COLD void check_page_heap(const struct sums *sums)
     check_count("[ALLOC-2] free runs in the trees", sums->free_runs, count_tree_runs());
     check_count("[ALLOC-2] free pages", sums->free_pages, page_heap.free_pages);
     check_count("[ALLOC-2] released pages", sums->released_pages, page_heap.released_pages);
-    check_count("[ALLOC-13] pages of large objects", sums->large_pages, page_heap.large_pages);
+    check_count("[ALLOC-12] pages of large objects", sums->large_pages, page_heap.large_pages);
     if (page_heap_eager)
         page_heap_eager->verify();
 }

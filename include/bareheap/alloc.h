@@ -44,7 +44,7 @@ struct bh_region {
 
 /*
  * Makes the heap from `count` regions (1 to BH_MAX_REGIONS), in any order. Part of each, about
- * 1.1 %, becomes metadata. Call once, on one core, before anything else here.
+ * 0.8 %, becomes metadata. Call once, on one core, before anything else here.
  */
 enum bh_status bh_init(const struct bh_region *regions, size_t count);
 
@@ -95,25 +95,35 @@ size_t bh_usable_size(const void *object);
  */
 size_t bh_release_pages(void);
 
-/* When free pages go back to the kernel by themselves. */
+/*
+ * When free pages go back to the kernel by themselves, through bh_port_pages_released(). Eager: as
+ * soon as a large object is freed, or the last object of a page, by the core that frees it. With
+ * interrupts off, in a handler say, nothing is handed over, for the hook may wait: it is left to the
+ * next free with interrupts on, or to bh_scavenge(), and a request that would fail takes it back.
+ */
 enum bh_release {
     BH_RELEASE_NEVER,   /* only by bh_release_pages() */
     BH_RELEASE_GRADUAL, /* by bh_scavenge(): the default */
-    BH_RELEASE_EAGER,   /* when a span or large object is freed, by the core that frees it */
+    BH_RELEASE_EAGER,   /* when pages become free */
 };
+
+/* At any time, from any core. */
 void bh_set_release(enum bh_release mode);
 
 /*
- * Gradual release: pages that have been free for `delay_ns` go back, at most one percent of the
- * processor's time being spent on it, and 10 % more than the heap in use is kept. The default
- * is five minutes (Go's). Takes effect at the next bh_scavenge().
+ * Gradual release: pages that have been free for `delay_ns` go back, at the latest when they have
+ * been for twice as long; at most one percent of a processor's time is spent on it, and a tenth of
+ * what is in use is kept besides. The default is five minutes (Go's). Takes effect when the next
+ * bh_scavenge() looks.
  */
 void bh_set_release_delay(uint64_t delay_ns);
 
 /*
  * A step of gradual release, from an idle loop or a timer task, interrupts on: hands over at most
- * a few pieces of a MiB. Returns the nanoseconds until it wants to be called again.
- * Any core, not from an interrupt handler. Needs bh_port_now_ns().
+ * four pieces of a MiB. Returns the nanoseconds until it wants to be called again, which is what
+ * keeps to the one percent: UINT64_MAX when release is BH_RELEASE_NEVER. Any core, several at once
+ * even (all but one come back at once), not from an interrupt handler. Needs bh_port_now_ns(): while
+ * the clock stands still nothing is handed over, unless the delay is 0.
  */
 uint64_t bh_scavenge(void);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Freed twice. A plain build notices when the second pointer comes back to its span, debug and
- * hardened builds at the call. In a build for a sanitizer it is the tool that reports (tests/sanitize).
+ * hardened builds at the call. In a build for a sanitizer it is the tool that reports
+ * (tests/sanitize).
  */
 #include "tests/harness/harness.h"
 #include "tests/misuse/misuse.h"
@@ -9,8 +10,7 @@
 
 #if !BH_SANITIZE
 
-TEST_PANICS(misuse_double_free,
-            "bh_free(0x*): " TWICE ": byte 0 of " OBJECT_100 "; " FOUND)
+TEST_PANICS(misuse_double_free, "bh_free(0x*): " TWICE ": byte 0 of " OBJECT_100 "; " FOUND)
 {
     harness_heap();
     void *object = bh_malloc(100);
@@ -42,7 +42,7 @@ static void free_and_flush(void *object)
 
 /* The first of the two was the last object of its span, and the span is gone. */
 #if FOUND_AT_CALL
-#define GONE                                                                               \
+#define GONE                                                                            \
     "bh_free(0x*): freed already: byte 0 of object 0 (0x*, * bytes) of the manual span" \
     " 0x*, class *; " FOUND
 #else

@@ -95,9 +95,8 @@ TEST_PANICS(misuse_usable_size_of_a_foreign_pointer,
 }
 
 TEST_PANICS(misuse_free_sized_of_a_foreign_pointer,
-            FOUND_AT_CALL
-                ? "bh_free_sized(0x*): not an allocated object: outside the heap; " CALLER
-                : "bh_free(0x*): not an allocated object: outside the heap; " CALLER)
+            FOUND_AT_CALL ? "bh_free_sized(0x*): not an allocated object: outside the heap; " CALLER
+                          : "bh_free(0x*): not an allocated object: outside the heap; " CALLER)
 {
     char local[16];
     harness_heap();

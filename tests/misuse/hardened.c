@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a hardened build sees beside wrong frees: writes to what is free, caches and records that were
- * written over, use of what is free. With red zones the writes are theirs (overrun.c).
+ * What a hardened build sees beside wrong frees: writes to what is free, caches and records that
+ * were written over, use of what is free. With red zones the writes are theirs (overrun.c).
  */
 #include "alloc/cache.h"
 #include "alloc/page_heap.h"

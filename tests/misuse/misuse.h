@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What messages look like in this build: where a crime is found, and in which class 100 bytes are. */
+/* What messages look like in this build: where a crime is found, and in which class 100 bytes are.
+ */
 #ifndef TESTS_MISUSE_MISUSE_H
 #define TESTS_MISUSE_MISUSE_H
 

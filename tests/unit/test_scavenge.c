@@ -183,6 +183,29 @@ TEST_ALONE(scavenge_waits_for_the_delay)
     EXPECT(bh_scavenge() > 0);
 }
 
+/* A pass meets the rest of a run that it has marked, and that was used meanwhile, once more: not
+ * old enough for all that. */
+TEST_ALONE(scavenge_meets_a_run_twice)
+{
+    struct bh_span *runs[10];
+    start(16 * MIB);
+    bh_set_release_delay((uint64_t)1 << 62);
+    for (size_t i = 0; i < 10; i++) {
+        runs[i] = page_heap_alloc_large(40 + 4 * i, 1);
+        REQUIRE(runs[i] && page_heap_alloc_large(1, 1));
+    }
+    for (size_t i = 0; i < 10; i++)
+        EXPECT(page_heap_free_large(runs[i]->base));
+    size_t longest = stats_now().largest_run_bytes / PAGE_BYTES;
+    bh_scavenge(); /* a few runs, the longest first */
+    struct bh_span *most = page_heap_alloc_large(longest - 2, 1);
+    REQUIRE(most);
+    for (unsigned i = 0; i < 20; i++)
+        bh_scavenge();
+    EXPECT_EQ(take_seen(), 0);
+    bh_heap_verify();
+}
+
 /* ---- eagerly ---- */
 
 TEST_ALONE(scavenge_eagerly_at_the_free)
