@@ -3,17 +3,16 @@
  * The hardened heap (config.h, BH_HARDEN): what it keeps beside objects, and its checks on the way
  * out and back. In other builds all of this is empty.
  *
- * 1. Every page of small manual objects has a cell of state bytes, one for every 16 bytes of the
- * page, found from an address by two loads and no arithmetic to speak of. That of an object's first
+ * 1. Every page of small manual objects has a cell of state bytes, one for every 16 bytes of it,
+ *    found from an address by two loads and no arithmetic to speak of. That of an object's first
  *    byte tells its class and whether it is handed out; all others are zero. So one comparison
  *    finds a pointer that is no object, or one that is free already, at the call.
  * 2. A free object is filled with a pattern: up to 64 bytes whole, of longer ones the first 48 and
  *    the last 16; it is looked at when the object is handed out again. Objects on pages that nobody
- *    had before are not filled. (Whole up to 256 bytes took 1.6 times as long in programs that do
- *    nothing but allocate.)
+ *    had before are not filled.
  * 3. What comes out of a core's cache must be a free object of the class asked for.
- * 4. The records of spans are sealed: a keyed sum of what is constant in them is kept in the
- * record, and compared when a span is taken from, given to, swept, or freed.
+ * 4. The records of spans are sealed: a keyed sum of what is constant in them is kept in each, and
+ *    compared when its span is taken from, given to, swept, or freed.
  * 5. Objects of a refill are handed out in random order: harden_shuffle().
  * 6. Large objects have guard pages: guard.h.
  *
@@ -168,13 +167,20 @@ _Noreturn void harden_out_panic(void *object, size_t size_class);
 _Noreturn void harden_fill_panic(const void *object, size_t size_class);
 _Noreturn void harden_back_panic(void *object, const char *call, uintptr_t caller);
 
+/* A free object, of which there is nothing to compare. */
+BH_INLINE bool harden_is_fresh(uint8_t state, uintptr_t address, size_t size_class)
+{
+    return state == HARDEN_FRESH && pagemap_class(address) == size_class;
+}
+
 BH_INLINE void harden_out(void *object, size_t size_class)
 {
     uintptr_t address = (uintptr_t)object;
     uint8_t *state = harden_state_of(address);
     uint8_t was = BH_LIKELY(state) ? atomic_load_relaxed(state) : 0;
-    bool fresh = was == HARDEN_FRESH && pagemap_class(address) == size_class;
-    if (BH_UNLIKELY((was != size_class && !fresh) || address % HARDEN_GRANULE_BYTES))
+    bool fresh = was != size_class;
+    if (BH_UNLIKELY(fresh && !harden_is_fresh(was, address, size_class)) ||
+        address % HARDEN_GRANULE_BYTES)
         harden_out_panic(object, size_class);
     if (HARDEN_POISON && !fresh &&
         BH_UNLIKELY(!harden_is_filled(address, size_classes[size_class].object_bytes)))

@@ -98,8 +98,9 @@ size_t bh_release_pages(void);
 /*
  * When free pages go back to the kernel by themselves, through bh_port_pages_released(). Eager: as
  * soon as a large object is freed, or the last object of a page, by the core that frees it. With
- * interrupts off, in a handler say, nothing is handed over, for the hook may wait: it is left to the
- * next free with interrupts on, or to bh_scavenge(), and a request that would fail takes it back.
+ * interrupts off, in a handler say, nothing is handed over, for the hook may wait: it is left to
+ * the next free with interrupts on, or to bh_scavenge(), and a request that would fail takes it
+ * back.
  */
 enum bh_release {
     BH_RELEASE_NEVER,   /* only by bh_release_pages() */
@@ -122,8 +123,8 @@ void bh_set_release_delay(uint64_t delay_ns);
  * A step of gradual release, from an idle loop or a timer task, interrupts on: hands over at most
  * four pieces of a MiB. Returns the nanoseconds until it wants to be called again, which is what
  * keeps to the one percent: UINT64_MAX when release is BH_RELEASE_NEVER. Any core, several at once
- * even (all but one come back at once), not from an interrupt handler. Needs bh_port_now_ns(): while
- * the clock stands still nothing is handed over, unless the delay is 0.
+ * even (all but one come back at once), not from an interrupt handler. Needs bh_port_now_ns():
+ * while the clock stands still nothing is handed over, unless the delay is 0.
  */
 uint64_t bh_scavenge(void);
 

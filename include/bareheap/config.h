@@ -109,7 +109,9 @@
 /*
  * 1: a hardened heap. Every wrong free is found at the call, freed memory is poisoned and checked
  * before it is handed out again, objects come in random order, large objects have guard pages
- * where the port can make them. Costs time (README: crimes) and a byte per object.
+ * where the port can make them (tests/misuse/README.md says what exactly). Costs time (bar: 1.3
+ * times the plain build's in `make bench`) and 1/16 of the memory of small objects, of which the
+ * smallest is 16 bytes.
  */
 #ifndef BH_HARDEN
 #define BH_HARDEN 0

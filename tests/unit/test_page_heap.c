@@ -340,7 +340,8 @@ static void init_three_regions(void)
     char *ram = heap_test_ram((size_t)8 << 20);
     struct bh_region regions[REGIONS - 1];
     for (size_t r = 0; r < REGIONS - 1; r++)
-        regions[r] = (struct bh_region){.base = ram + regions_at[r].start, .bytes = regions_at[r].bytes};
+        regions[r] =
+            (struct bh_region){.base = ram + regions_at[r].start, .bytes = regions_at[r].bytes};
     EXPECT_EQ(bh_init(regions, REGIONS - 1), BH_OK);
     bh_heap_verify();
     BH_CHECK(page_heap.regions_count == REGIONS - 1, "three regions");

@@ -81,7 +81,11 @@ TEST_ALONE(region_bad_maps_leave_no_trace)
         {BH_OVERLAP, 2, {{ram, MIB, false, false}, {ram, MIB, false, false}}},
         {BH_OVERLAP, 2, {{ram, MIB, false, false}, {ram + MIB - 16, MIB, false, false}}},
         {BH_OVERLAP, 2, {{ram + MIB, MIB, false, false}, {ram, MIB + 1, false, false}}},
-        {BH_OVERLAP, 3, {{ram, MIB, false, false}, {ram + 2 * MIB, MIB, false, false}, {ram, 64 * KIB, false, false}}},
+        {BH_OVERLAP,
+         3,
+         {{ram, MIB, false, false},
+          {ram + 2 * MIB, MIB, false, false},
+          {ram, 64 * KIB, false, false}}},
         {BH_OVERLAP, 2, {{ram, 2 * MIB, false, false}, {ram + MIB, 64 * KIB, false, false}}},
         {BH_TOO_FAR, 2, {{ram, MIB, false, false}, {ram + ((size_t)1 << 40), MIB, false, false}}},
     };

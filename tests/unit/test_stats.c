@@ -141,7 +141,7 @@ TEST_ALONE(release_hands_over_every_free_page)
     EXPECT(bytes >= before.free_page_bytes);
     EXPECT_EQ(bytes, after.free_page_bytes);
     EXPECT_EQ(after.released_bytes, after.free_page_bytes);
-    EXPECT_EQ(bh_release_pages(), 0); /* all of it is released already */
+    EXPECT_EQ(bh_release_pages(), 0);        /* all of it is released already */
     poison_lift((uintptr_t)object, 1 * MIB); /* a look at free memory, on purpose */
     if (string_equal(board_name(), "host"))
         EXPECT(memory_is_filled(object, 0, 1 * MIB)); /* madvise took the memory away */
