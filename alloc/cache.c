@@ -71,9 +71,10 @@ static void **bin_base(const struct core_cache *cache, unsigned size_class)
     return cache->bins.end[size_class] - cache->limit[size_class];
 }
 
+/* What a limit costs: the objects, and the slots that they are in. */
 static size_t limit_bytes(unsigned limit, unsigned size_class)
 {
-    return (size_t)limit * size_classes[size_class].object_bytes;
+    return limit * (size_classes[size_class].object_bytes + sizeof(void *));
 }
 
 /* Hands the bin's last `count` objects to central_give() or central_give_home(). */

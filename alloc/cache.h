@@ -44,7 +44,7 @@ struct core_cache {
     uint16_t room[SIZE_CLASS_COUNT];  /* slots in its array, the zero included; 0: none */
     uint8_t shrink_next;              /* the class whose turn it is to shrink */
     uint8_t busy;                     /* BUSY: a fast path is under way */
-    size_t limit_bytes;               /* sum of limit * object_bytes: what the budget bounds */
+    size_t limit_bytes;               /* what the limits cost together: bounded by the budget */
 };
 BH_STATIC_ASSERT(offsetof(struct core_cache, bins) == 0, "the slot points to the bins");
 BH_STATIC_ASSERT(PAGE_CLASS_COUNT <= ARCH_BINS, "a bin for every class byte");

@@ -222,8 +222,8 @@ static bool reserve(size_t bytes)
 static BH_COLD void transfer_make(struct central *central, unsigned size_class)
 {
     size_t bytes = transfer_room(size_class) * sizeof(void *);
-    if (budget_transfer_bytes() < bytes)
-        return; /* a heap too small to spend memory on this */
+    if (budget_transfer_bytes() / 4 < bytes)
+        return; /* a heap too small to spend memory on this: arrays are never given back */
     void **array = meta_alloc_spare(bytes);
     uintptr_t irq = spinlock_acquire(&central->lock);
     bool first = array && !central->transfer;

@@ -13,26 +13,26 @@
 #define SIZE_CLASS_FINE_MAX 1024 /* up to here the lookup steps by 8 bytes, */
 #define SIZE_CLASS_MID_MAX  8192 /* to here by 64, above by 256 */
 #define SIZE_CLASS_MAX_BATCH 64
-#define SIZE_CLASS_MAX_SLOTS 1022
+#define SIZE_CLASS_MAX_SLOTS 510
 #define SIZE_CLASS_MAX_OBJS 1024
 
 #define SIZE_CLASS_TABLE \
-    SIZE_CLASS_ROW( 1,     8,  1, 1024, 536870913u, 64, 1022, 1,   0) \
-    SIZE_CLASS_ROW( 2,    16,  1,  512, 268435457u, 64, 1022, 1,   0) \
-    SIZE_CLASS_ROW( 3,    32,  1,  256, 134217729u, 64, 1022, 1,   0) \
-    SIZE_CLASS_ROW( 4,    48,  1,  170,  89478486u, 64, 1022, 1,   0) \
-    SIZE_CLASS_ROW( 5,    64,  1,  128,  67108865u, 64, 1022, 1,   0) \
-    SIZE_CLASS_ROW( 6,    80,  1,  102,  53687092u, 64, 1022, 1,   0) \
-    SIZE_CLASS_ROW( 7,    96,  1,   85,  44739243u, 64, 1022, 1,   0) \
-    SIZE_CLASS_ROW( 8,   112,  1,   73,  38347923u, 64, 1022, 1,   0) \
-    SIZE_CLASS_ROW( 9,   128,  1,   64,  33554433u, 64, 1022, 1,   0) \
-    SIZE_CLASS_ROW(10,   144,  1,   56,  29826162u, 64, 910, 1,   0) \
-    SIZE_CLASS_ROW(11,   160,  1,   51,  26843546u, 64, 818, 1,   0) \
-    SIZE_CLASS_ROW(12,   176,  1,   46,  24403224u, 64, 744, 1,   0) \
-    SIZE_CLASS_ROW(13,   192,  1,   42,  22369622u, 64, 682, 1,   0) \
-    SIZE_CLASS_ROW(14,   208,  1,   39,  20648882u, 64, 630, 1,   0) \
-    SIZE_CLASS_ROW(15,   224,  1,   36,  19173962u, 64, 584, 1,   0) \
-    SIZE_CLASS_ROW(16,   256,  1,   32,  16777217u, 64, 512, 1,   0) \
+    SIZE_CLASS_ROW( 1,     8,  1, 1024, 536870913u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW( 2,    16,  1,  512, 268435457u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW( 3,    32,  1,  256, 134217729u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW( 4,    48,  1,  170,  89478486u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW( 5,    64,  1,  128,  67108865u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW( 6,    80,  1,  102,  53687092u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW( 7,    96,  1,   85,  44739243u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW( 8,   112,  1,   73,  38347923u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW( 9,   128,  1,   64,  33554433u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW(10,   144,  1,   56,  29826162u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW(11,   160,  1,   51,  26843546u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW(12,   176,  1,   46,  24403224u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW(13,   192,  1,   42,  22369622u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW(14,   208,  1,   39,  20648882u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW(15,   224,  1,   36,  19173962u, 64, 510, 1,   0) \
+    SIZE_CLASS_ROW(16,   256,  1,   32,  16777217u, 64, 510, 1,   0) \
     SIZE_CLASS_ROW(17,   288,  1,   28,  14913081u, 56, 454, 1,   0) \
     SIZE_CLASS_ROW(18,   320,  2,   51,  13421773u, 51, 408, 1,  42) \
     SIZE_CLASS_ROW(19,   352,  1,   23,  12201612u, 46, 372, 1,   0) \

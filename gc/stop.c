@@ -182,10 +182,12 @@ struct stop_patience {
     uint64_t parts_used;
 };
 
-/* Polls count only while the clock has not moved at all: then there may be none. */
+/* Polls count only while the clock has not moved at all: then there may be none. One that a
+ * hypervisor has set back has not moved either. */
 static uint64_t stop_parts_used(struct stop_patience *patience)
 {
-    uint64_t waited_ns = bh_port_now_ns() - patience->start_ns;
+    uint64_t now_ns = bh_port_now_ns();
+    uint64_t waited_ns = now_ns > patience->start_ns ? now_ns - patience->start_ns : 0;
     patience->polls++;
     return waited_ns != 0 ? waited_ns / (stop_timeout_ns() / STOP_PATIENCE_PARTS)
                           : patience->polls / (STOP_MAX_POLLS / STOP_PATIENCE_PARTS);

@@ -22,8 +22,8 @@ void mmu_map(uintptr_t lo, uintptr_t hi, enum mmu_kind kind);
 
 /*
  * Makes [lo, hi), whole pages of 4 KiB of RAM, fault at every access on all cores, or data again;
- * false where it is mapped in larger blocks, as it is unless the build is hardened. Any core, at any
- * time after mmu_switch().
+ * false where it is mapped in larger blocks, as it is unless the build is hardened. Any core, at
+ * any time after mmu_switch().
  */
 bool mmu_guard(uintptr_t lo, uintptr_t hi, bool guard);
 

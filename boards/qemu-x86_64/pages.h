@@ -31,8 +31,8 @@ void pages_unmap(uintptr_t lo, uintptr_t hi);
 /*
  * Makes [lo, hi), whole pages of 4 KiB of RAM, fault at every access, or data again; false where it
  * is mapped in larger pages, as it is unless the build is hardened. Any core, at any time. Other
- * cores may keep a translation from before until they need its place: a guard may be late there. One
- * that is taken away is gone for all at once, for what is not present is not kept (Intel SDM
+ * cores may keep a translation from before until they need its place: a guard may be late there.
+ * One that is taken away is gone for all at once, for what is not present is not kept (Intel SDM
  * volume 3, 4.10.2.3).
  */
 bool pages_guard(uintptr_t lo, uintptr_t hi, bool guard);
