@@ -125,8 +125,7 @@ BH_COLD size_t malloc_check(const char *call, void *object, uintptr_t caller)
     unsigned class_byte = pagemap_class(address);
     if (page_class_is_free(class_byte))
         crime_panic(call, address,
-                    crime_span(address) ? "inside an object" : "not an allocated object",
-                    caller);
+                    crime_span(address) ? "inside an object" : "not an allocated object", caller);
     if (class_byte == PAGE_COLLECTED)
         crime_panic(call, address, "a collected object: bh_gc_free() frees it", caller);
     struct bh_span *span = pagemap_span(address);

@@ -8,9 +8,9 @@
  * 3. A block in the way of something smaller is split into a table of the same meaning.
  * 4. Tables are taken from the RAM below the image: there the boot tables of start.S have mapped
  *    it, and the large range behind the image stays whole.
- * 5. In hardened builds everything is mapped in pages of 4 KiB, so that mmu_guard() need not split
- * a block that other cores are using. There is no room below the image for so many tables: they are
- * taken from all that the boot tables map.
+ * 5. In hardened builds everything is mapped in pages of 4 KiB: mmu_guard() need not split a block
+ *    that other cores are using. There is no room below the image for so many tables: they are
+ *    taken from all that the boot tables map.
  */
 #include "boards/qemu-aarch64/mmu.h"
 

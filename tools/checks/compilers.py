@@ -27,6 +27,8 @@ KERNEL_FLAGS = {
     "interrupts masked, PIE": ("aarch64-mask", "-fPIE -mgeneral-regs-only"),
     "busy flag": ("x86_64-busy", "-DBH_DEBUG=3"),
     "busy flag, PIE": ("aarch64-busy", "-fPIE -mgeneral-regs-only"),
+    "hardened": ("x86_64", "-DBH_HARDEN=1 -mgeneral-regs-only"),
+    "hardened, PIE": ("aarch64", "-DBH_HARDEN=1 -fPIE -DBH_DEBUG=1"),
     "small": ("aarch64", "-Os -DBH_MAX_CORES=1 -DBH_DEBUG=3"),
 }
 DIAGNOSTIC = re.compile(r"^\S+?:\d+(:\d+)?: (warning|error|fatal error):|^\S+: (Assembler|error)|^ld:|\*\*\* No rule")
