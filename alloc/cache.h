@@ -234,8 +234,8 @@ struct cache_look cache_look(unsigned core);
 /* Whether this core's cache may not be touched now: its fast path is what this interrupted. */
 static inline bool cache_is_busy(void)
 {
-    const struct core_cache *cache = per_core_here(core_caches);
-    return BH_PROTECT == BH_PROTECT_BUSY && cache && cache->busy;
+    return BH_PROTECT == BH_PROTECT_BUSY && per_core_here(core_caches) &&
+           per_core_here(core_caches)->busy;
 }
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The size classes. Made by tools/gen-size-classes, which also says the rules: do not edit.
- * SIZE_CLASS_ROW(class, object bytes, pages of a long span, objects in it, reciprocal, batch, cache slots,
- *                pages of a short span, how many spans are short)
+ * SIZE_CLASS_ROW(class, object bytes, pages of a long span, objects in it, reciprocal, batch,
+ *                cache slots, pages of a short span, how many spans are short)
  */
 #ifndef ALLOC_SIZE_CLASSES_H
 #define ALLOC_SIZE_CLASSES_H
