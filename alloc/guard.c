@@ -199,8 +199,6 @@ bool guard_resize(struct bh_span *span, size_t pages)
 {
     if (!is_guarded(span))
         return page_heap_resize(span, pages);
-    if (pages == span->pages)
-        return true;
     struct bh_span *behind = guard_behind(span);
     if (!bh_port_guard(pages_of(behind), PAGE_BYTES, false))
         return false;

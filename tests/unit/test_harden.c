@@ -145,6 +145,21 @@ TEST_ALONE(guard_pages_move_with_the_end)
     EXPECT_EQ(heap_test_stats().largest_run_bytes, before);
 }
 
+/* An end that stays where it is: the guard behind it is there again. */
+TEST_ALONE(guard_pages_stay_where_they_are)
+{
+    heap_test_init((size_t)8 << 20);
+    char *object = bh_malloc(100000);
+    struct bh_span *span = pagemap_span((uintptr_t)object);
+    size_t pages = span->pages;
+    EXPECT(guard_resize(span, pages));
+    EXPECT_EQ(span->pages, pages);
+    EXPECT(span[pages].flags & RUN_GUARD);
+    use_whole(object, 100000);
+    bh_heap_verify();
+    bh_free(object);
+}
+
 TEST_ALONE(guard_pages_of_aligned_objects)
 {
     heap_test_init((size_t)32 << 20);
