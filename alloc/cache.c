@@ -63,6 +63,9 @@ static struct core_cache *cache_own(void)
 /* The slots of the smallest array: a cache line, which then no other core's slots share. */
 #define ROOM_MIN (ARCH_CACHE_LINE / sizeof(void *))
 
+/* Batches that a full bin gives away: more than one, for the others are moved for it. */
+#define FLUSH_BATCHES 2
+
 /* Bins that one miss may shrink: bounds the time with interrupts off. */
 #define SHRINK_MOST 8
 
@@ -77,20 +80,21 @@ static size_t limit_bytes(unsigned limit, unsigned size_class)
     return limit * (size_classes[size_class].object_bytes + sizeof(void *));
 }
 
-/* Hands the bin's last `count` objects to central_give() or central_give_home(). */
-static BH_COLD void bin_empty(struct core_cache *cache, unsigned size_class, size_t count,
-                              void (*give)(unsigned size_class, void **objects, size_t count))
+/* Hands the bin's first `count` objects to central_give() or central_give_home(): those that have
+ * been in it longest. The others move down. */
+static void bin_empty(struct core_cache *cache, unsigned size_class, size_t count,
+                      void (*give)(unsigned size_class, void **objects, size_t count))
 {
-    while (count > 0) {
-        size_t n = count < SIZE_CLASS_MAX_BATCH ? count : SIZE_CLASS_MAX_BATCH;
-        void **top = cache->bins.top[size_class] - n;
-        cache_set_top(cache, size_class, top);
-        count -= n;
-        give(size_class, top + 1, n);
-    }
+    void **first = bin_base(cache, size_class) + 1;
+    size_t left = cache_bin_count(cache, size_class) - count;
+    size_t batch = size_classes[size_class].batch;
+    for (size_t done = 0; done < count; done += batch)
+        give(size_class, first + done, count - done < batch ? count - done : batch);
+    memmove(first, first + count, left * sizeof(*first));
+    cache_set_top(cache, size_class, first + left - 1);
 }
 
-static BH_COLD void bin_give(struct core_cache *cache, unsigned size_class, size_t count)
+static void bin_give(struct core_cache *cache, unsigned size_class, size_t count)
 {
     bin_empty(cache, size_class, count, central_give);
 }
@@ -227,6 +231,14 @@ void *cache_refill(unsigned size_class)
     return n > 0 ? objects[0] : NULL;
 }
 
+/* Objects that a full bin gives away: never more than half of it. */
+static size_t flush_count(const struct core_cache *cache, unsigned size_class)
+{
+    size_t batches = FLUSH_BATCHES * batch_for(cache, size_class);
+    size_t half = (cache->limit[size_class] + 1u) / 2;
+    return batches < half ? batches : half;
+}
+
 /* A core that frees an object of a class before it ever asked for one got it from another core,
  * which may use the rest of its cache line: it goes home, where whole lines are given out. */
 static bool is_foreign(const struct core_cache *cache, unsigned size_class)
@@ -242,7 +254,7 @@ void cache_flush(unsigned size_class, void *object)
     if (cache) {
         bin_grow(cache, size_class);
         if (cache->bins.top[size_class] == cache->bins.end[size_class])
-            bin_give(cache, size_class, batch_for(cache, size_class));
+            bin_give(cache, size_class, flush_count(cache, size_class));
     }
     if (foreign)
         central_give_home(size_class, &object, 1);

@@ -10,7 +10,7 @@
 #include "kernel-lib/memory.h"
 
 /* The most that a transfer cache holds. */
-#define TRANSFER_SLOTS 512
+#define TRANSFER_SLOTS 1022
 #define TRANSFER_BYTES ((size_t)64 << 10)
 
 /* A transfer cache that is full asks for more room at every so many batches only. */
@@ -55,9 +55,8 @@ static void list_span(struct central *central, struct bh_span *span)
 
 /* A batch on its way into its spans. */
 struct homecoming {
-    void **objects;
-    size_t count;
-    size_t done; /* objects that are home */
+    void **next; /* objects before it are home */
+    void **end;
     enum span_crime crime;
     struct list whole; /* spans to be freed when the lock is released */
 };
@@ -75,42 +74,42 @@ static void span_moves(struct central *central, struct bh_span *span, struct lis
     }
 }
 
-/* Whether two objects are in one page, and so in one span. */
-static bool is_same_page(const void *a, const void *b)
-{
-    return ((uintptr_t)a ^ (uintptr_t)b) < PAGE_BYTES;
-}
-
 /* The span of an object that comes home. NULL: it is home already, for all of its span is: that is
  * gone from the page map, or will be in a moment. */
-static struct bh_span *span_to_put(unsigned size_class, uintptr_t object)
+static inline struct bh_span *span_to_put(const struct pagemap *map, unsigned size_class,
+                                          uintptr_t object)
 {
-    if (pagemap_class(object) != size_class)
-        return NULL;
-    struct bh_span *span = pagemap_span(object);
+    uintptr_t page = (object >> PAGE_SHIFT) - map->first_page;
+    if (page >= map->pages || atomic_load_acquire(&map->class_of[page]) != size_class)
+        return NULL; /* acquire: as in pagemap_class() */
+    struct bh_span *span = map->span_of[page];
     harden_check_record(span);
     return span->free_objs < span->objs ? span : NULL;
 }
 
-/* Stops at the first object that is none, or home already. */
+/* The front of the batch into the span that it belongs to: one object at least, or a crime. */
+static inline void put_some(struct central *central, struct bh_span *span, struct homecoming *batch)
+{
+    bool was_empty = span->free_objs == 0;
+    batch->next = span_put(span, batch->next, batch->end, &batch->crime);
+    if (was_empty || span->free_objs == span->objs)
+        span_moves(central, span, &batch->whole);
+}
+
+/* Stops at the first object that is none, or home already. One map for all: each was allocated
+ * before its free, and a map is right for all that was allocated before it was loaded. */
 static void put_all(struct central *central, unsigned size_class, struct homecoming *batch)
 {
-    struct bh_span *span = NULL;
-    const void *last = NULL; /* in no object's page */
-    size_t done = 0;
-    for (; done < batch->count; done++) {
-        const void *object = batch->objects[done];
-        if (!is_same_page(object, last))
-            span = span_to_put(size_class, (uintptr_t)object);
-        last = object;
-        batch->crime = span ? span_put(span, (uintptr_t)object) : SPAN_TWICE;
-        if (BH_UNLIKELY(batch->crime != SPAN_OK))
-            break;
-        if (span->free_objs == 1 || span->free_objs == span->objs)
-            span_moves(central, span, &batch->whole);
+    const struct pagemap *map = atomic_load_dependent(&pagemap_current);
+    void **first = batch->next;
+    while (batch->next < batch->end && batch->crime == SPAN_OK) {
+        struct bh_span *span = span_to_put(map, size_class, (uintptr_t)*batch->next);
+        if (BH_LIKELY(span))
+            put_some(central, span, batch);
+        else
+            batch->crime = SPAN_TWICE;
     }
-    batch->done = done;
-    central->out_objs -= done;
+    central->out_objs -= (size_t)(batch->next - first);
 }
 
 /* ---- spans, without the lock ---- */
@@ -132,14 +131,6 @@ static void free_whole_spans(struct list *whole)
     }
 }
 
-/* The records are wanted in a moment, under the lock: the misses are taken here, all at a time. */
-static void fetch_records(void **objects, size_t count)
-{
-    for (size_t i = 1; i < count; i++)
-        if (!is_same_page(objects[i], objects[i - 1]))
-            __builtin_prefetch(pagemap_span((uintptr_t)objects[i]), 1);
-}
-
 static const char *const crime_texts[] = {
     [SPAN_OK] = "", [SPAN_INTERIOR] = "inside an object", [SPAN_TWICE] = "freed twice"};
 
@@ -147,14 +138,13 @@ static const char *const crime_texts[] = {
 void central_give_home(unsigned size_class, void **objects, size_t count)
 {
     struct central *central = &centrals[size_class];
-    struct homecoming batch = {.objects = objects, .count = count, .crime = SPAN_OK};
+    struct homecoming batch = {.next = objects, .end = objects + count, .crime = SPAN_OK};
     list_init(&batch.whole);
-    fetch_records(objects, count);
     uintptr_t irq = spinlock_acquire(&central->lock);
     put_all(central, size_class, &batch);
     spinlock_release(&central->lock, irq);
     if (batch.crime != SPAN_OK)
-        crime_panic("bh_free", (uintptr_t)objects[batch.done], crime_texts[batch.crime], 0);
+        crime_panic("bh_free", (uintptr_t)*batch.next, crime_texts[batch.crime], 0);
     free_whole_spans(&batch.whole);
 }
 

@@ -6,7 +6,7 @@
 #include "kernel-lib/memory.h"
 
 #define CELL_SHIFT_MIN 4
-#define CELL_SHIFT_MAX 12
+#define CELL_SHIFT_MAX 13
 BH_STATIC_ASSERT(META_CELL_MAX == 1 << CELL_SHIFT_MAX, "the largest cell");
 
 struct cell {

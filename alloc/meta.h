@@ -2,7 +2,7 @@
 /*
  * Cells of metadata: bitmaps, slot arrays, core caches. Out of line, never beside an object.
  *
- * Cells are powers of two from 16 to 4096 bytes, a free list per size, cut from what is left over
+ * Cells are powers of two from 16 to 8192 bytes, a free list per size, cut from what is left over
  * when a region is added and then from single pages at the far end of the page heap. A larger cell
  * is split when a list is empty. Cells are not joined again and their pages stay metadata: the
  * sizes asked for are few and come again, so the peak is what is kept.
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define META_CELL_MAX 4096
+#define META_CELL_MAX 8192
 
 /* At least `bytes` zeroed bytes, at most META_CELL_MAX, aligned to 16; NULL when out of memory. */
 void *meta_alloc(size_t bytes);

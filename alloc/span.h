@@ -83,24 +83,40 @@ static inline bool span_is_object(const struct bh_span *span, uintptr_t address)
     return idx < span->objs && span_object(span, idx) == address;
 }
 
-/* Puts a manual object back whose page is one of the span's. Inline: this is what a batch that
- * comes home holds the central's lock for. */
-BH_INLINE enum span_crime span_put(struct bh_span *span, uintptr_t object)
+/*
+ * Puts manual objects back: the first, which is in one of the span's pages, and those after it that
+ * are objects of the same span. Returns where it stopped: at another span's, at `end`, or, having
+ * said so, at a crime. Inline: this is what a batch that comes home holds the central's lock for.
+ */
+BH_INLINE void **span_put(struct bh_span *span, void **first, void **end, enum span_crime *crime)
 {
     uint64_t *bits = span_bits(span);
-    uint32_t idx = span_idx(span, object);
-    if (BH_UNLIKELY(!span_is_object(span, object)))
-        return SPAN_INTERIOR;
-    uint64_t word = bits[idx / 64];
-    uint64_t bit = (uint64_t)1 << idx % 64;
-    if (BH_UNLIKELY(word & bit))
-        return SPAN_TWICE;
-    bits[idx / 64] = word | bit;
-    if (idx < span->next_idx)
-        span->next_idx = (uint16_t)idx;
-    span->free_objs++;
+    const uintptr_t base = span->base;
+    const uintptr_t bytes = (uintptr_t)span->objs * span->object_bytes;
+    uintptr_t offset = (uintptr_t)*first - base;
+    void **object = first;
+    do {
+        uint64_t idx = (offset * span->reciprocal) >> 32;
+        uint64_t bit = (uint64_t)1 << idx % 64;
+        if (BH_UNLIKELY(idx * span->object_bytes != offset || offset >= bytes)) {
+            *crime = SPAN_INTERIOR;
+            break;
+        }
+        uint64_t word = bits[idx / 64];
+        if (BH_UNLIKELY(word & bit)) {
+            *crime = SPAN_TWICE;
+            break;
+        }
+        bits[idx / 64] = word | bit;
+        if (idx < span->next_idx)
+            span->next_idx = (uint16_t)idx;
+        if (++object == end)
+            break;
+        offset = (uintptr_t)*object - base;
+    } while (offset < bytes);
+    span->free_objs = (uint16_t)(span->free_objs + (object - first));
     BH_ASSERT_SLOW(span->free_objs == bitmap_count(bits, span->objs));
-    return SPAN_OK;
+    return object;
 }
 
 #endif

@@ -36,6 +36,15 @@ static void expect_each_once(const struct bh_span *span)
     EXPECT_EQ(bitmap_count(seen, span->objs), span->objs);
 }
 
+static enum span_crime put_one(struct bh_span *span, uintptr_t address)
+{
+    enum span_crime crime = SPAN_OK;
+    void *object = (void *)address; /* NOLINT: an address becomes memory */
+    void **stop = span_put(span, &object, &object + 1, &crime);
+    EXPECT_EQ(stop - &object, crime == SPAN_OK);
+    return crime;
+}
+
 /* Two cores that take their objects in turn get none in one cache line, as long as there are lines.
  */
 static void take_lines_in_turn(struct bh_span *span)
@@ -51,12 +60,12 @@ static void take_lines_in_turn(struct bh_span *span)
     }
     size_t single = n > 1 ? 1 : 0; /* a line of which one object has come back is taken last */
     for (size_t i = 0; i < taken; i++)
-        EXPECT_EQ(span_put(span, (uintptr_t)objects[i]), SPAN_OK);
+        EXPECT_EQ(put_one(span, (uintptr_t)objects[i]), SPAN_OK);
     REQUIRE(span_take(span, objects, single) == single);
     REQUIRE(span_take(span, objects + single, n) == n);
     EXPECT_EQ((uintptr_t)objects[single] % ARCH_CACHE_LINE, 0);
     for (size_t i = 0; i < single + n; i++)
-        EXPECT_EQ(span_put(span, (uintptr_t)objects[i]), SPAN_OK);
+        EXPECT_EQ(put_one(span, (uintptr_t)objects[i]), SPAN_OK);
 }
 
 TEST(span_gives_whole_cache_lines_first)
@@ -74,10 +83,10 @@ static void take_and_put_all(struct bh_span *span)
     EXPECT_EQ(span->free_objs, 0);
     expect_each_once(span);
     for (size_t i = taken; i-- > 0;)
-        EXPECT_EQ(span_put(span, (uintptr_t)objects[i]), SPAN_OK);
+        EXPECT_EQ(put_one(span, (uintptr_t)objects[i]), SPAN_OK);
     EXPECT_EQ(span_take(span, objects, SIZE_CLASS_MAX_OBJS), span->objs);
     for (size_t i = 0; i < taken; i++)
-        EXPECT_EQ(span_put(span, (uintptr_t)objects[i]), SPAN_OK);
+        EXPECT_EQ(put_one(span, (uintptr_t)objects[i]), SPAN_OK);
 }
 
 TEST(span_gives_each_object_once)
@@ -86,21 +95,43 @@ TEST(span_gives_each_object_once)
         with_span(i, take_and_put_all);
 }
 
+/* A run of objects of the span, and what ends it. */
+static void put_runs(struct bh_span *span)
+{
+    enum span_crime crime = SPAN_OK;
+    size_t taken = span_take(span, objects, 3);
+    static void *end_of_another[1];
+    objects[taken] = end_of_another;
+    EXPECT_EQ(span_put(span, objects, objects + taken + 1, &crime) - objects, taken);
+    EXPECT_EQ(crime, SPAN_OK);
+    EXPECT_EQ(span->free_objs, span->objs);
+    taken = span_take(span, objects, 2);
+    objects[taken] = objects[0];
+    EXPECT_EQ(span_put(span, objects, objects + taken + 1, &crime) - objects, taken);
+    EXPECT_EQ(crime, SPAN_TWICE);
+}
+
+TEST(span_takes_a_run_of_its_objects)
+{
+    for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++)
+        with_span(i, put_runs);
+}
+
 static void put_wrong_pointers(struct bh_span *span)
 {
     uintptr_t end = span->base + (span->pages << PAGE_SHIFT);
-    EXPECT_EQ(span_put(span, span->base), SPAN_TWICE); /* never taken */
+    EXPECT_EQ(put_one(span, span->base), SPAN_TWICE); /* never taken */
     REQUIRE(span_take(span, objects, 1) == 1);
     uintptr_t object = (uintptr_t)objects[0];
-    EXPECT_EQ(span_put(span, object + 1), SPAN_INTERIOR);
-    EXPECT_EQ(span_put(span, object + span->object_bytes - 1), SPAN_INTERIOR);
+    EXPECT_EQ(put_one(span, object + 1), SPAN_INTERIOR);
+    EXPECT_EQ(put_one(span, object + span->object_bytes - 1), SPAN_INTERIOR);
     uintptr_t tail = span_object(span, span->objs);
     if (tail < end) {
-        EXPECT_EQ(span_put(span, tail), SPAN_INTERIOR);
-        EXPECT_EQ(span_put(span, end - 1), SPAN_INTERIOR);
+        EXPECT_EQ(put_one(span, tail), SPAN_INTERIOR);
+        EXPECT_EQ(put_one(span, end - 1), SPAN_INTERIOR);
     }
-    EXPECT_EQ(span_put(span, object), SPAN_OK);
-    EXPECT_EQ(span_put(span, object), SPAN_TWICE);
+    EXPECT_EQ(put_one(span, object), SPAN_OK);
+    EXPECT_EQ(put_one(span, object), SPAN_TWICE);
 }
 
 TEST(span_knows_what_is_no_object)
