@@ -65,6 +65,33 @@ TEST(central_gives_the_span_back_when_it_is_whole)
     bh_heap_verify();
 }
 
+/* A span that was whole is gone, and nobody may look for its bitmap. */
+TEST_PANICS(
+    central_refuses_an_object_whose_span_is_gone,
+    "bh_free(0x*): freed twice: in free pages of the heap; found when the cache was flushed")
+{
+    void *object;
+    harness_heap();
+    REQUIRE(take(SIZE_CLASS_COUNT - 1, &object, 1) == 1); /* the longest: alone in its span */
+    central_give_home(SIZE_CLASS_COUNT - 1, &object, 1);
+    central_give_home(SIZE_CLASS_COUNT - 1, &object, 1);
+}
+
+#define RACE_CLASS  50 /* two batches are all that its transfer cache holds */
+#define RACE_ROUNDS 3000
+
+/* Of two cores that both see room for a batch, one may find none under the lock. */
+TEST_ALL_CORES(central_takes_batches_from_all_cores_at_once)
+{
+    void *objects[SIZE_CLASS_MAX_BATCH];
+    harness_heap();
+    for (unsigned i = 0; i < RACE_ROUNDS; i++) {
+        size_t n = take(RACE_CLASS, objects, size_classes[RACE_CLASS].batch);
+        give(RACE_CLASS, objects, n);
+    }
+    heap_test_verify_at_barrier();
+}
+
 /* ---- the budget of the caches ---- */
 
 /* A burst of every class, all freed: the bins grow as far as they may. */

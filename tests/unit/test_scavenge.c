@@ -107,6 +107,24 @@ TEST_ALONE(scavenge_hands_over_each_page_once)
     bh_heap_verify();
 }
 
+/* Behind pages that nobody ever had there is nothing: whole runs and ends of runs are left out. */
+TEST_ALONE(scavenge_steps_over_what_was_never_touched)
+{
+    struct bh_region ram = {.base = heap_test_ram(8 * MIB), .bytes = 8 * MIB};
+    memset(ram.base, 0, ram.bytes);
+    ram.zeroed = true;
+    ram.virgin = true;
+    REQUIRE(bh_init(&ram, 1) == BH_OK);
+    EXPECT_EQ(bh_release_pages(), 0);
+    struct bh_span *some = page_heap_alloc_large(40, 1);
+    REQUIRE(some && page_heap_free_large(some->base));
+    EXPECT_EQ(bh_release_pages(), 40 * PAGE_BYTES);
+    EXPECT_EQ(take_seen(), 40 * PAGE_BYTES);
+    EXPECT_EQ(stats_now().released_bytes, stats_now().free_page_bytes);
+    EXPECT_EQ(bh_release_pages(), 0);
+    bh_heap_verify();
+}
+
 TEST_ALONE(scavenge_never_means_never)
 {
     start(16 * MIB);
@@ -114,6 +132,18 @@ TEST_ALONE(scavenge_never_means_never)
     bh_set_release_delay(0);
     for (unsigned i = 0; i < 100; i++)
         EXPECT_EQ(bh_scavenge(), UINT64_MAX);
+    EXPECT_EQ(take_seen(), 0);
+}
+
+/* The hook may wait, so a step with interrupts off is none. */
+TEST_ALONE(scavenge_does_nothing_while_masked)
+{
+    start(8 * MIB);
+    bh_set_release_delay(0);
+    uintptr_t irq = arch_irq_save();
+    for (unsigned i = 0; i < 100; i++)
+        EXPECT(bh_scavenge() < UINT64_MAX); /* but later, please */
+    arch_irq_restore(irq);
     EXPECT_EQ(take_seen(), 0);
 }
 
@@ -304,6 +334,23 @@ TEST_ALONE(scavenge_eagerly_but_not_masked)
     EXPECT(used < 13 * MIB);
     bh_set_release(BH_RELEASE_GRADUAL);
     EXPECT_EQ(page_heap.deferred_runs, 0);
+    bh_heap_verify();
+}
+
+/* What is longer than one look is handed over in pieces, its end first. */
+TEST_ALONE(scavenge_eagerly_in_pieces)
+{
+    start(40 * MIB);
+    seen.takes = false; /* clearing that much takes long under emulation */
+    bh_set_release(BH_RELEASE_EAGER);
+    struct bh_span *run = page_heap_alloc_large(33 * MIB / PAGE_BYTES, 1);
+    REQUIRE(run && page_heap_free_large(run->base));
+    EXPECT_EQ(page_heap.deferred_runs, 1);
+    bh_scavenge();
+    EXPECT_EQ(page_heap.deferred_runs, 0);
+    EXPECT_EQ(seen.calls, 2);
+    EXPECT_EQ(seen.most_bytes, 32 * MIB);
+    EXPECT_EQ(take_seen(), 33 * MIB);
     bh_heap_verify();
 }
 
