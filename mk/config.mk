@@ -107,7 +107,7 @@ sources_in = $(sort $(wildcard $(foreach d,$(1),$(d)/*.c $(d)/*.S)))
 library_sources = $(call sources_in,arch/$(call cpu_of,$(1)) kernel-lib alloc $(if $(filter preload,$(1)),,gc))
 
 # Floor 5: the board of an architecture. boards/common is for the boards without an OS, but for the
-# symbol table, which the host has as well.
+# symbol table, which the host has as well, and the header for single steps on x86-64.
 BOARD_DIRS_x86_64  := boards/qemu-x86_64 boards/common
 BOARD_DIRS_aarch64 := boards/qemu-aarch64 boards/common
 BOARD_DIRS_host    := boards/host

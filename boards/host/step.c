@@ -3,7 +3,7 @@
  * board_interrupt_at(): an interrupt behind one certain instruction, for tests that try all of
  * them.
  *
- * 1. The trap flag is set by POPFQ; from the instruction after it on each one ends in SIGTRAP. The
+ * 1. With the trap flag set (boards/common/step_x86_64.h) each instruction ends in SIGTRAP. The
  *    kernel clears the flag for the handler; the flag in its ucontext decides how it goes on.
  * 2. The signal counts. Behind instruction `n`, and if interrupts are on there, it
  *    is the interrupt: board_on_interrupt() first, then the handler, then the flag goes off.
@@ -22,16 +22,7 @@
 
 #if defined(REG_RIP) && !defined(__SANITIZE_THREAD__) && !BH_SANITIZE
 
-#define FLAGS_TRAP 0x100
-
-/* Instructions between POPFQ and fn's first: CALL. */
-#define STEP_CALL_INSTRUCTIONS 1
-
-struct step_state {
-    uint64_t left; /* instructions until it is due */
-    void (*handler)(void);
-    enum board_interrupted outcome;
-};
+#include "boards/common/step_x86_64.h"
 
 static void step_take(void *context, void (*handler)(void))
 {
@@ -50,7 +41,7 @@ static void step_on_signal(int signal_number, siginfo_t *info, void *context)
     BH_CHECK(step, "host: a SIGTRAP nobody asked for, at %p", (void *)*host_saved_pc(context));
     if (--step->left > 0)
         return;
-    ((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~FLAGS_TRAP;
+    ((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~STEP_TRAP;
     step->outcome = BOARD_MASKED;
     if (host_self.masked)
         return;
@@ -68,28 +59,6 @@ void host_step_init(void)
     (void)sigaction(SIGTRAP, &action, NULL);
 }
 
-/* Calls fn(arg) with the trap flag set. In assembly from end to end: no code of the compiler's is
- * stepped through. */
-__attribute__((naked, noinline)) static void
-step_call(__attribute__((unused)) void (*fn)(void *arg), __attribute__((unused)) void *arg)
-{
-    __asm__ volatile("pushq %%rbp\n\t"
-                     "movq %%rsp, %%rbp\n\t"
-                     "movq %%rdi, %%rax\n\t" /* fn */
-                     "movq %%rsi, %%rdi\n\t" /* arg */
-                     "pushfq\n\t"
-                     "orl %0, (%%rsp)\n\t"
-                     "popfq\n\t"
-                     "call *%%rax\n\t"
-                     "pushfq\n\t"
-                     "andl %1, (%%rsp)\n\t"
-                     "popfq\n\t"
-                     "popq %%rbp\n\t"
-                     "ret"
-                     :
-                     : "i"(FLAGS_TRAP), "i"(~FLAGS_TRAP));
-}
-
 enum board_stepping board_stepping(void)
 {
     return BOARD_STEPS_ANYWHERE;
@@ -98,11 +67,7 @@ enum board_stepping board_stepping(void)
 enum board_interrupted board_interrupt_at(uint64_t n, void (*handler)(void), void (*fn)(void *arg),
                                           void *arg)
 {
-    struct step_state step = {n + STEP_CALL_INSTRUCTIONS, handler, BOARD_RETURNED};
-    host_self.step = &step;
-    step_call(fn, arg);
-    host_self.step = NULL;
-    return step.outcome;
+    return step_through(&host_self.step, n, handler, fn, arg);
 }
 
 #else
