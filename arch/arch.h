@@ -2,8 +2,9 @@
 /*
  * The contract of floor 1: what the floors above need of one CPU, and the checklist for a port.
  *
- * Every function is declared here without a body; the CPU's ops.h gives the body, and the compiler
- * rejects a port that misses one that is used. This is the only file with an #if on a CPU.
+ * Every function is declared here without a body; the CPU's ops.h gives the body (but for those of
+ * BH_PORT_IRQ, which know no CPU), and the compiler rejects a port that misses one that is used.
+ * This is the only file with an #if on a CPU.
  * Guide: arch/README.md.
  */
 #ifndef ARCH_ARCH_H
@@ -26,6 +27,25 @@ static inline uintptr_t arch_irq_save(void);
 
 /* Puts back what arch_irq_save() returned. A compiler barrier. */
 static inline void arch_irq_restore(uintptr_t state);
+
+#if BH_PORT_IRQ
+/* The port masks interrupts, on any CPU. */
+static inline bool arch_irq_enabled(void)
+{
+    return bh_port_irq_enabled();
+}
+
+static inline uintptr_t arch_irq_save(void)
+{
+    return bh_port_irq_save();
+}
+
+static inline void arch_irq_restore(uintptr_t state)
+{
+    bh_port_irq_restore(state);
+}
+
+#endif
 
 /* Tells the CPU that this is a waiting loop. */
 static inline void arch_pause(void);

@@ -16,24 +16,7 @@
 
 #define AARCH64_DAIF_I ((uintptr_t)1 << 7)
 
-#if BH_PORT_IRQ
-
-static inline bool arch_irq_enabled(void)
-{
-    return bh_port_irq_enabled();
-}
-
-static inline uintptr_t arch_irq_save(void)
-{
-    return bh_port_irq_save();
-}
-
-static inline void arch_irq_restore(uintptr_t state)
-{
-    bh_port_irq_restore(state);
-}
-
-#else
+#if !BH_PORT_IRQ
 
 static inline bool arch_irq_enabled(void)
 {

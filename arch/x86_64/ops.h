@@ -11,24 +11,7 @@
 #ifndef ARCH_X86_64_OPS_H
 #define ARCH_X86_64_OPS_H
 
-#if BH_PORT_IRQ
-
-static inline bool arch_irq_enabled(void)
-{
-    return bh_port_irq_enabled();
-}
-
-static inline uintptr_t arch_irq_save(void)
-{
-    return bh_port_irq_save();
-}
-
-static inline void arch_irq_restore(uintptr_t state)
-{
-    bh_port_irq_restore(state);
-}
-
-#else
+#if !BH_PORT_IRQ
 
 /* RFLAGS.IF. Intel SDM volume 1, 3.4.3. */
 #define X86_64_INTERRUPT_FLAG 0x200u
