@@ -18,6 +18,41 @@
  */
 #include "boards/qemu-aarch64/layout.h"
 
+/* x4 to x27, and q0 to q31: by stp to [sp + at] and on, by ldp from there. */
+    .macro general_registers op, at
+    \op     x4, x5, [sp, #\at]
+    \op     x6, x7, [sp, #\at + 16]
+    \op     x8, x9, [sp, #\at + 32]
+    \op     x10, x11, [sp, #\at + 48]
+    \op     x12, x13, [sp, #\at + 64]
+    \op     x14, x15, [sp, #\at + 80]
+    \op     x16, x17, [sp, #\at + 96]
+    \op     x18, x19, [sp, #\at + 112]
+    \op     x20, x21, [sp, #\at + 128]
+    \op     x22, x23, [sp, #\at + 144]
+    \op     x24, x25, [sp, #\at + 160]
+    \op     x26, x27, [sp, #\at + 176]
+    .endm
+
+    .macro vector_registers op, at
+    \op     q0, q1, [sp, #\at]
+    \op     q2, q3, [sp, #\at + 32]
+    \op     q4, q5, [sp, #\at + 64]
+    \op     q6, q7, [sp, #\at + 96]
+    \op     q8, q9, [sp, #\at + 128]
+    \op     q10, q11, [sp, #\at + 160]
+    \op     q12, q13, [sp, #\at + 192]
+    \op     q14, q15, [sp, #\at + 224]
+    \op     q16, q17, [sp, #\at + 256]
+    \op     q18, q19, [sp, #\at + 288]
+    \op     q20, q21, [sp, #\at + 320]
+    \op     q22, q23, [sp, #\at + 352]
+    \op     q24, q25, [sp, #\at + 384]
+    \op     q26, q27, [sp, #\at + 416]
+    \op     q28, q29, [sp, #\at + 448]
+    \op     q30, q31, [sp, #\at + 480]
+    .endm
+
 /* From EL1t: SP_EL1 is the top of this core's exception stack, where core_setup has left it. */
     .macro vector_from_main kind
     .balign 128
@@ -83,18 +118,7 @@ exception_vectors:
     .type exception_entry, %function
 exception_entry:
     stp     x2, x3, [sp, #16]
-    stp     x4, x5, [sp, #32]
-    stp     x6, x7, [sp, #48]
-    stp     x8, x9, [sp, #64]
-    stp     x10, x11, [sp, #80]
-    stp     x12, x13, [sp, #96]
-    stp     x14, x15, [sp, #112]
-    stp     x16, x17, [sp, #128]
-    stp     x18, x19, [sp, #144]
-    stp     x20, x21, [sp, #160]
-    stp     x22, x23, [sp, #176]
-    stp     x24, x25, [sp, #192]
-    stp     x26, x27, [sp, #208]
+    general_registers stp, 32
     stp     x28, x29, [sp, #224]
     str     x30, [sp, #240]
     mrs     x2, sp_el0
@@ -134,74 +158,22 @@ exception_entry:
     stp     x29, x0, [sp]
     stp     x30, x1, [sp, #16]
     mov     x29, sp
-    stp     x4, x5, [sp, #80]
-    stp     x6, x7, [sp, #96]
-    stp     x8, x9, [sp, #112]
-    stp     x10, x11, [sp, #128]
-    stp     x12, x13, [sp, #144]
-    stp     x14, x15, [sp, #160]
-    stp     x16, x17, [sp, #176]
-    stp     x18, x19, [sp, #192]
-    stp     x20, x21, [sp, #208]
-    stp     x22, x23, [sp, #224]
-    stp     x24, x25, [sp, #240]
-    stp     x26, x27, [sp, #256]
+    general_registers stp, 80
     str     x28, [sp, #272]
     mrs     x0, fpsr
     mrs     x1, fpcr
     stp     x0, x1, [sp, #32]
-    stp     q0, q1, [sp, #288]
-    stp     q2, q3, [sp, #320]
-    stp     q4, q5, [sp, #352]
-    stp     q6, q7, [sp, #384]
-    stp     q8, q9, [sp, #416]
-    stp     q10, q11, [sp, #448]
-    stp     q12, q13, [sp, #480]
-    stp     q14, q15, [sp, #512]
-    stp     q16, q17, [sp, #544]
-    stp     q18, q19, [sp, #576]
-    stp     q20, q21, [sp, #608]
-    stp     q22, q23, [sp, #640]
-    stp     q24, q25, [sp, #672]
-    stp     q26, q27, [sp, #704]
-    stp     q28, q29, [sp, #736]
-    stp     q30, q31, [sp, #768]
+    vector_registers stp, 288
     msr     fpcr, xzr               /* what C expects: round to nearest, nothing trapped */
     mov     x0, sp
     add     x1, sp, #INTERRUPT_FRAME_BYTES
     bl      \dispatch
-    ldp     q30, q31, [sp, #768]
-    ldp     q28, q29, [sp, #736]
-    ldp     q26, q27, [sp, #704]
-    ldp     q24, q25, [sp, #672]
-    ldp     q22, q23, [sp, #640]
-    ldp     q20, q21, [sp, #608]
-    ldp     q18, q19, [sp, #576]
-    ldp     q16, q17, [sp, #544]
-    ldp     q14, q15, [sp, #512]
-    ldp     q12, q13, [sp, #480]
-    ldp     q10, q11, [sp, #448]
-    ldp     q8, q9, [sp, #416]
-    ldp     q6, q7, [sp, #384]
-    ldp     q4, q5, [sp, #352]
-    ldp     q2, q3, [sp, #320]
-    ldp     q0, q1, [sp, #288]
+    vector_registers ldp, 288
     ldp     x0, x1, [sp, #32]
     msr     fpsr, x0
     msr     fpcr, x1
     ldr     x28, [sp, #272]
-    ldp     x26, x27, [sp, #256]
-    ldp     x24, x25, [sp, #240]
-    ldp     x22, x23, [sp, #224]
-    ldp     x20, x21, [sp, #208]
-    ldp     x18, x19, [sp, #192]
-    ldp     x16, x17, [sp, #176]
-    ldp     x14, x15, [sp, #160]
-    ldp     x12, x13, [sp, #144]
-    ldp     x10, x11, [sp, #128]
-    ldp     x8, x9, [sp, #112]
-    ldp     x6, x7, [sp, #96]
-    ldp     x4, x5, [sp, #80]
+    general_registers ldp, 80
     ldp     x29, x0, [sp]
     ldp     x30, x1, [sp, #16]
     msr     elr_el1, x0

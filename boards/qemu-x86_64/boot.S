@@ -20,6 +20,17 @@
 #define PAGE_LARGE       0x83 /* the same, 2 MiB */
 #define LARGE_PAGE_BYTES 0x200000
 
+/* The data segments, in 64-bit mode: flat ones, and none in FS and GS, whose bases are set later. */
+        .macro load_segments
+        movl    $SELECTOR_DATA, %eax
+        movl    %eax, %ds
+        movl    %eax, %es
+        movl    %eax, %ss
+        xorl    %eax, %eax
+        movl    %eax, %fs
+        movl    %eax, %gs
+        .endm
+
         .section .note.pvh, "a", @note
         .balign 4
         .long   4                       /* bytes of the name */
@@ -72,13 +83,7 @@ boot_entry:
         .code64
         .type   boot_entry_64, @function
 boot_entry_64:
-        movl    $SELECTOR_DATA, %eax
-        movl    %eax, %ds
-        movl    %eax, %es
-        movl    %eax, %ss
-        xorl    %eax, %eax
-        movl    %eax, %fs
-        movl    %eax, %gs
+        load_segments
         leaq    __stacks_start + STACK_MAIN_TOP, %rsp
         movl    %ebp, %edi
         xorl    %ebp, %ebp              /* the end of every call chain */
@@ -90,13 +95,7 @@ boot_entry_64:
         .globl  secondary_entry_64
         .type   secondary_entry_64, @function
 secondary_entry_64:
-        movl    $SELECTOR_DATA, %eax
-        movl    %eax, %ds
-        movl    %eax, %es
-        movl    %eax, %ss
-        xorl    %eax, %eax
-        movl    %eax, %fs
-        movl    %eax, %gs
+        load_segments
         movq    secondary_stack_top, %rsp
         movl    secondary_core, %edi
         xorl    %ebp, %ebp
