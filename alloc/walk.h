@@ -50,6 +50,14 @@ static inline bool walk_find(uintptr_t word, struct walk_object *found)
     return true;
 }
 
+/* Which words of a typed span's objects may be pointers: a bitmap of `words` words, for one
+ * element. */
+struct walk_layout {
+    const uint64_t *pointers;
+    size_t words;
+    bool repeats; /* the object is a row of elements; else there are no pointers behind the first */
+};
+
 /* Marks an object; true for the one caller who marked it first in this cycle. */
 static inline bool walk_mark(const struct walk_object *object)
 {

@@ -13,9 +13,10 @@ struct roots_range {
 };
 
 enum roots_kind {
-    ROOTS_GLOBAL, /* a registered range */
-    ROOTS_STACK,  /* a stack or a copy of registers */
-    ROOTS_PIN,    /* the table of pinned objects */
+    ROOTS_GLOBAL,  /* a registered range */
+    ROOTS_STACK,   /* a stack or a copy of registers */
+    ROOTS_PIN,     /* the table of pinned objects */
+    ROOTS_SERVICE, /* contents and arguments of finalizers and cleanups, manual objects scanned */
     ROOTS_KINDS
 };
 

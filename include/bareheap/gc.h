@@ -5,8 +5,9 @@
  * Collected objects live in the same regions as manual ones. Roots are the registered ranges
  * (the image's .data and .bss), the stack and all registers of every core, every stack the port
  * lists, and pinned objects. A word anywhere in a root or in a scanned object that points into
- * an object, or one past its end, keeps it alive. Manual objects are not scanned: a
- * collected object whose only reference is in bh_malloc'd memory is garbage.
+ * an object, or one past its end, keeps it alive; in typed objects only the words that the type
+ * says. Manual objects are not scanned, unless bh_gc_scan_manual() was asked to: a collected object
+ * whose only reference is in other bh_malloc'd memory is garbage.
  *
  * Allocating is legal in interrupt handlers and with interrupts off; it then never starts a
  * collection and never waits for one: it returns NULL when memory is out.
@@ -27,6 +28,49 @@ void *bh_gc_alloc(size_t bytes);
  * block, aligned to their size's natural alignment only.
  */
 void *bh_gc_alloc_noscan(size_t bytes);
+
+/*
+ * Types: which words of an object may be pointers.
+ *
+ *   struct node { struct node *left, *right; long key; };
+ *   static BH_GC_TYPE(node_type, struct node,
+ *                     BH_GC_POINTER(struct node, left) | BH_GC_POINTER(struct node, right));
+ *   struct node *node = bh_gc_alloc_typed(&node_type);
+ *
+ * One per type, of static lifetime. BH_GC_POINTER refuses at compile time what is no pointer,
+ * not aligned, or beyond the 64th word; a type of more words has a bitmap of its own:
+ * BH_GC_TYPE_LARGE(variable, type, ...words of the bitmap, lowest first).
+ */
+struct bh_gc_type {
+    size_t bytes;             /* of an object, or of an element */
+    const uint64_t *pointers; /* bit i % 64 of word i / 64: the i-th word may be a pointer */
+    const char *name;
+    uint32_t layout; /* the library's own: 0 until the first allocation */
+};
+#define BH_GC_POINTER(type, member)                                                            \
+    ((uint64_t)1 << (offsetof(type, member) / sizeof(void *) +                                 \
+                     0 * sizeof(struct {                                                       \
+                         _Static_assert(offsetof(type, member) % sizeof(void *) == 0 &&        \
+                                            sizeof(((type *)0)->member) == sizeof(void *),     \
+                                        #member " is no aligned pointer");                     \
+                         _Static_assert(offsetof(type, member) / sizeof(void *) < 64,          \
+                                        #member " is beyond the 64th word: BH_GC_TYPE_LARGE"); \
+                         int nothing;                                                          \
+                     })))
+#define BH_GC_TYPE(variable, type, pointer_words) \
+    struct bh_gc_type variable = {sizeof(type), (const uint64_t[]){pointer_words}, #type, 0}
+#define BH_GC_TYPE_LARGE(variable, type, ...) \
+    struct bh_gc_type variable = {            \
+        sizeof(type), (const uint64_t[(sizeof(type) + 511) / 512]){__VA_ARGS__}, #type, 0}
+
+/*
+ * A zeroed object of the type; `count` of them in a row; one with `tail_bytes` behind it that hold
+ * no pointers. NULL when memory is out or the size overflows. Not padded: a pointer one past the
+ * end does not keep them alive.
+ */
+void *bh_gc_alloc_typed(struct bh_gc_type *type);
+void *bh_gc_alloc_typed_array(struct bh_gc_type *type, size_t count);
+void *bh_gc_alloc_typed_tail(struct bh_gc_type *type, size_t tail_bytes);
 
 /*
  * Gives `object` (its first byte) back at once, for an owner who knows that nothing refers to it.
@@ -56,11 +100,72 @@ bool bh_gc_remove_root(const void *lo);
 bool bh_gc_pin(void *object);
 void bh_gc_unpin(void *object);
 
+/* Stacks that no core runs on now, beside those that the port lists: the kernel keeps one of these
+ * per task and stores the stack pointer in it when it switches away. 0: a core runs on it, whose
+ * registers say how far it is used. Linked in until it is removed. */
+struct bh_gc_stack {
+    const void *lo; /* the used part is [sp, hi) */
+    const void *hi;
+    uintptr_t sp;
+    struct bh_gc_stack *next, *prev; /* the library's own */
+};
+void bh_gc_add_stack(struct bh_gc_stack *stack);
+void bh_gc_remove_stack(struct bh_gc_stack *stack);
+
+/* A bh_malloc'd object is scanned as a root from now on, or no more (before it is freed). False
+ * when memory is out. */
+bool bh_gc_scan_manual(void *object);
+void bh_gc_unscan_manual(void *object);
+
+/*
+ * When `object` (its first byte) is found unreachable, finalize(object, arg) is called once, by
+ * bh_gc_run_finalizers(); the object is alive again meanwhile, and may be stored anywhere. It is
+ * free when a later cycle finds it unreachable again. What it refers to is kept for the finalizer;
+ * so of two objects with finalizers of which one refers to the other, that one's runs first, and
+ * objects with finalizers in a ring are never freed (as Go). `arg` is scanned. NULL takes the
+ * finalizer away; a new one replaces it. False when memory is out.
+ */
+bool bh_gc_set_finalizer(void *object, void (*finalize)(void *object, void *arg), void *arg);
+
+/*
+ * When `object` (its first byte) is found unreachable, cleanup(arg) is called once, by
+ * bh_gc_run_finalizers(), after the object's finalizer if it has one and stays unreachable. Any
+ * number per object. `arg` is kept alive, so it must not lead to the object. The handle is for
+ * bh_gc_remove_cleanup(); 0 when memory is out.
+ */
+uint64_t bh_gc_add_cleanup(void *object, void (*cleanup)(void *arg), void *arg);
+bool bh_gc_remove_cleanup(uint64_t handle);
+
+/*
+ * Runs up to `most` finalizers and cleanups that are due, finalizers first, each in the order in
+ * which the cycle found them; returns how many. Interrupts on, no lock held; from a task or an idle
+ * loop of the kernel's choice; they may allocate, collect, and set finalizers.
+ * bh_port_finalizers_due() says when there is something to do.
+ */
+size_t bh_gc_run_finalizers(size_t most);
+
+/*
+ * A weak reference: bh_gc_weak_get() is the object, which the caller then holds, or NULL once a
+ * cycle has found it unreachable (before its finalizer runs). The reference is manual memory, good
+ * until it is destroyed; NULL when memory is out. Any core, also while a collection begins.
+ */
+struct bh_gc_weak;
+struct bh_gc_weak *bh_gc_weak_create(void *object);
+void *bh_gc_weak_get(const struct bh_gc_weak *weak);
+void bh_gc_weak_destroy(struct bh_gc_weak *weak);
+
 /*
  * The heap may grow by `percent` of what was live after the last cycle before the next one
  * starts (100 at first). Negative: only on demand or when memory is out. Returns the old value.
  */
 int bh_gc_set_percent(int percent);
+
+/*
+ * A soft limit for all memory of the heap in use, manual objects and what caches hold included: the
+ * goal is set so that it is not passed. When that would take more than half of the cores' time, the
+ * heap passes it instead. SIZE_MAX (the value at the start): none. Returns the old value.
+ */
+size_t bh_gc_set_limit(size_t bytes);
 
 /*
  * Between park and unpark this core counts as stopped: it may keep interrupts off for long, or
@@ -86,17 +191,69 @@ struct bh_gc_stats {
     uint64_t pause_total_ns;   /* of all complete cycles */
     uint64_t pause_max_ns;     /* the longest of those */
     uint64_t pause_last_ns;
-    size_t live_bytes;       /* marked by the last cycle */
-    size_t goal_bytes;       /* collected heap at which the next one starts */
-    size_t heap_bytes;       /* handed out or reserved for handing out, now */
-    uint64_t marked_objects; /* by the last cycle */
-    uint64_t scanned_bytes;  /* by the last cycle, roots included */
-    uint64_t mark_overflows; /* times the mark stack was full and the heap was rescanned */
+    size_t live_bytes;        /* marked by the last cycle */
+    size_t goal_bytes;        /* collected heap at which the next one starts */
+    size_t heap_bytes;        /* handed out or reserved for handing out, now */
+    uint64_t marked_objects;  /* by the last cycle */
+    uint64_t scanned_bytes;   /* by the last cycle, roots included */
+    uint64_t mark_overflows;  /* times the mark stack was full and the heap was rescanned */
+    uint64_t mark_steals;     /* pieces of work that one core took from another */
+    uint64_t allocated_bytes; /* ever, whole runs */
+    uint64_t freed_bytes;     /* ever: by sweeping and by hand */
+    size_t limit_bytes;       /* SIZE_MAX: none */
+    uint64_t limiter_cycles;  /* not started, for the collector would have taken half the time */
+    uint64_t periodic_cycles; /* because there had been none for two minutes */
+    uint64_t gc_cpu_ns;       /* all cores' time in stops, since bh_init() */
+    uint64_t finalizers_run;
+    uint64_t cleanups_run;
+    size_t finalizers_due; /* now, cleanups included */
+    size_t finalizers_set; /* objects that have one, now */
+    size_t weak_references;
+    size_t stack_bytes;           /* scanned by the last cycle */
+    size_t global_bytes;          /* likewise */
+    uint64_t last_end_ns;         /* of the last cycle, by bh_port_now_ns(); 0: none yet */
+    uint64_t pauses_ns[32];       /* the last pauses, the newest at (cycles - 1) % 32 */
+    uint64_t pause_histogram[32]; /* pauses by log2 of their microseconds */
 };
 void bh_gc_get_stats(struct bh_gc_stats *stats);
 
 /* A line per cycle through bh_port_log(), in the format of Go's gctrace. Off at first. */
 void bh_gc_set_trace(bool on);
+
+/* A line per cycle about the goal and how it came about. Off at first. */
+void bh_gc_set_pacer_trace(bool on);
+
+/* What bh_gc_walk() shows. */
+enum bh_gc_kind { BH_GC_CONSERVATIVE, BH_GC_NOSCAN, BH_GC_TYPED, BH_GC_MANUAL };
+struct bh_gc_object {
+    void *base;
+    size_t bytes; /* its room */
+    enum bh_gc_kind kind;
+    const struct bh_gc_type *type; /* BH_GC_TYPED, if known */
+};
+
+/* Calls visit for every collected object, in the order of their addresses, in a stop: `visit` must
+ * not allocate, lock or log. What is unreachable but not yet found so is shown as well. False: no
+ * stop, as with bh_gc_collect(). */
+bool bh_gc_walk(void (*visit)(const struct bh_gc_object *object, void *arg), void *arg);
+
+/*
+ * Looks, in a stop, for manual objects that nothing refers to: no root, no collected object that is
+ * alive, no manual object that is found. Logs each (at most `most`) with its size and, in debug
+ * builds, who allocated it. Returns how many there are; SIZE_MAX when it could not look (as
+ * bh_gc_collect(), or no memory for its marks).
+ */
+size_t bh_gc_report_leaks(size_t most);
+
+/* Writes a picture of the heap, in a stop, for tools/heapmap: `write` gets it in pieces, and must
+ * not allocate, lock or log. NULL: through bh_port_log(), a line at a time. False as
+ * bh_gc_collect(). */
+bool bh_gc_dump(void (*write)(const char *text, size_t bytes, void *arg), void *arg);
+
+/* Test aids. Every n-th collected allocation that may collect does; 0: none. After every mark a
+ * second one from scratch, by one core, must find the same objects, or panics. */
+void bh_gc_set_stress(unsigned every_nth);
+void bh_gc_set_checkmark(bool on);
 
 /* Keeps `object` alive up to this point of the program: a use the compiler cannot remove. */
 static inline void bh_gc_keep_alive(const void *object)

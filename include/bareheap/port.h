@@ -102,6 +102,11 @@ void bh_port_wait(unsigned round);
  * log, or errno. Called with no lock of ours held. Optional. */
 void bh_port_out_of_memory(void);
 
+/* Finalizers or cleanups are due: have somebody call bh_gc_run_finalizers() soon. Called after a
+ * stop, on the core that collected, with interrupts on and no lock of ours held. Optional: the
+ * default does nothing. */
+void bh_port_finalizers_due(void);
+
 #if BH_PORT_ALONE
 /*
  * Whether no other core will call us, or is in the middle of a call, from here until this core's
