@@ -25,6 +25,7 @@ TEST_PANICS(misuse_double_free_far_apart,
     void *others[100];
     harness_heap();
     void *object = bh_malloc(100);
+    void *neighbour = bh_malloc(100); /* keeps the span */
     bh_free(object);
     for (unsigned i = 0; i < 100; i++)
         others[i] = bh_malloc(100); /* one of them is `object` again, in a plain build */
@@ -32,6 +33,7 @@ TEST_PANICS(misuse_double_free_far_apart,
         bh_free(others[i]);
     bh_free(object);
     bh_release_pages();
+    bh_free(neighbour);
 }
 
 static void free_and_flush(void *object)
