@@ -51,9 +51,10 @@ static void *grow_elsewhere(size_t bytes, size_t room)
     return moved ? malloc_finish(moved, bytes) : bh_malloc(bytes);
 }
 
-static void *stay(void *object, size_t bytes)
+BH_INLINE void *stay(void *object, size_t bytes)
 {
-    redzone_open(object, bytes, span_object_bytes(pagemap_span((uintptr_t)object)));
+    redzone_open(object, bytes, span_object_bytes(pagemap_span((uintptr_t)object)),
+                 REDZONE_FRAME());
     return object;
 }
 
