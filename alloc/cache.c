@@ -32,9 +32,9 @@ BH_COLD void bh_core_init(void)
     arch_irq_restore(irq);
 }
 
-static BH_COLD struct core_cache *cache_make(unsigned core)
+/* In a cell from meta_alloc() or meta_alloc_spare(). */
+static BH_COLD struct core_cache *cache_make(unsigned core, struct core_cache *cache)
 {
-    struct core_cache *cache = meta_alloc_spare(sizeof(*cache));
     if (!cache)
         return NULL;
     for (size_t i = 0; i < ARCH_BINS; i++)
@@ -53,8 +53,15 @@ static struct core_cache *cache_own(void)
     unsigned core = bh_port_core();
     struct core_cache *cache = core_caches[core];
     if (BH_UNLIKELY(!cache))
-        return cache_make(core);
+        return cache_make(core, meta_alloc_spare(sizeof(*cache)));
     return BH_PROTECT == BH_PROTECT_BUSY && cache->busy ? NULL : cache;
+}
+
+struct core_cache *cache_own_must(void)
+{
+    unsigned core = bh_port_core();
+    struct core_cache *cache = core_caches[core];
+    return BH_LIKELY(cache) ? cache : cache_make(core, meta_alloc(sizeof(*cache)));
 }
 
 /* Classes with so many slots begin with two, larger objects with one. */
@@ -64,7 +71,7 @@ static struct core_cache *cache_own(void)
 #define ROOM_MIN (ARCH_CACHE_LINE / sizeof(void *))
 
 /* Batches that a full bin gives away: more than one, for the others are moved for it. */
-#define FLUSH_BATCHES 4
+#define FLUSH_BATCHES 2
 
 /* Bins that one miss may shrink: bounds the time with interrupts off. */
 #define SHRINK_MOST 8

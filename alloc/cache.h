@@ -212,6 +212,10 @@ BH_INLINE bool cache_push(size_t bin, void *object)
 
 #endif
 
+/* This core's cache, made if need be; NULL when there is no memory for one. Not for its bins: their
+ * fast path may be under way. Interrupts off. */
+struct core_cache *cache_own_must(void);
+
 /* An object by way of the central tier, a batch left behind in the bin; NULL when memory is out. */
 void *cache_refill(unsigned size_class);
 

@@ -2,6 +2,8 @@
 /* Collected objects: allocating and freeing by hand. See collected.h; sweeping is in sweep.c. */
 #include "alloc/collected.h"
 #include "alloc/crime.h"
+#include "alloc/cursor.h"
+#include "alloc/dead.h"
 #include "alloc/harden.h"
 #include "alloc/meta.h"
 #include "alloc/page_heap.h"
@@ -16,57 +18,54 @@
  * off. Pacing sweeps the rest, and whoever finds memory out sweeps all. */
 #define TAKE_SWEEPS 16
 
-#define TINY_BYTES 16
 #define TINY_CLASS 2
 
 /* Longest run taken at once unless one object is longer: bounds the zeroing with interrupts off. */
 #define RUN_BYTES_MAX PAGE_BYTES
+static size_t run_bytes_most = RUN_BYTES_MAX;
 
-/* A core's cache before it has one: every cursor is used up, so nothing is ever written to it. In
- * .bss and not constant, because it is three kilobytes of zeros. */
-static struct collected_cache collected_none;
-
-PER_CORE(struct collected_cache *, collected_caches) = PER_CORE_INIT(&collected_none);
-
-BH_STATIC_ASSERT(sizeof(struct collected_cache) <= META_CELL_MAX, "a cache fits a cell");
+void walk_set_run_bytes(size_t bytes)
+{
+    /* Relaxed, and where it is read: a figure. */
+    atomic_store_relaxed(&run_bytes_most, bytes < RUN_BYTES_MAX ? bytes : RUN_BYTES_MAX);
+}
 
 /* ---- accounting: relaxed, a figure that pacing compares with a goal ---- */
 
 size_t collected_bytes(void)
 {
-    return atomic_load_relaxed(&room_collected_bytes);
+    return room_collected_bytes();
+}
+
+void walk_get_totals(uint64_t *allocated_bytes, uint64_t *freed_bytes)
+{
+    *freed_bytes = atomic_load_relaxed(&room_collected_count.freed_bytes);
+    *allocated_bytes = atomic_load_relaxed(&room_collected_count.taken_bytes);
+    if (*allocated_bytes < *freed_bytes) /* seen in another order */
+        *allocated_bytes = *freed_bytes;
 }
 
 void collected_count_set(size_t bytes)
 {
-    atomic_store_relaxed(&room_collected_bytes, bytes);
+    struct room_collected_count *count = &room_collected_count;
+    atomic_store_relaxed(&count->freed_bytes, count->taken_bytes - bytes);
 }
 
 void collected_count_sub(size_t bytes)
 {
-    atomic_sub_relaxed(&room_collected_bytes, bytes);
+    atomic_add_relaxed(&room_collected_count.freed_bytes, bytes);
 }
 
 static void count_add(size_t bytes)
 {
-    atomic_add_relaxed(&room_collected_bytes, bytes);
+    atomic_add_relaxed(&room_collected_count.taken_bytes, bytes);
 }
 
-/* ---- the fast path ---- */
+/* ---- the fast paths that are not inline ---- */
 
-static struct collected_cache *cache_here(void)
+static struct collected_central *central_plain(enum bh_kind kind, unsigned size_class)
 {
-    return per_core_here(collected_caches);
-}
-
-/* Interrupts off. */
-static void *cursor_bump(struct cursor *cursor, size_t object_bytes)
-{
-    uintptr_t object = cursor->next;
-    if (object == cursor->end)
-        return NULL;
-    cursor->next = object + object_bytes;
-    return (void *)object; /* NOLINT: an address becomes memory */
+    return &collected_centrals[cursor_row(kind)][size_class];
 }
 
 /* What a tiny object is aligned to: its size's largest power of two, at most 8. */
@@ -75,29 +74,30 @@ static size_t tiny_align(size_t bytes)
     return bytes % 8 == 0 ? 8 : bytes % 4 == 0 ? 4 : bytes % 2 == 0 ? 2 : 1;
 }
 
-/* Part of the block; its end stays one byte short of the block's, so one past the end is inside. */
-static void *tiny_bump(struct collected_cache *cache, size_t bytes)
+/* Part of the block; its end stays one byte short of the block's, so one past the end is inside.
+ * Interrupts off. */
+static void *tiny_bump(struct arch_cursor *tiny, size_t bytes)
 {
-    uintptr_t object = bits_round_up(cache->tiny_next, tiny_align(bytes));
-    if (object + bytes >= cache->tiny_end)
+    uintptr_t object = bits_round_up(tiny->next, tiny_align(bytes));
+    if (object + bytes >= tiny->end)
         return NULL;
-    cache->tiny_next = object + bytes;
+    tiny->next = object + bytes;
     return (void *)object; /* NOLINT: an address becomes memory */
 }
 
 /* Makes `block` the one that tiny objects share, with its first one in it; NULL passes. */
-static void *tiny_open(struct collected_cache *cache, void *block, size_t bytes)
+static void *tiny_open(struct arch_cursor *tiny, void *block, size_t bytes)
 {
     if (block) {
-        cache->tiny_next = (uintptr_t)block + bytes;
-        cache->tiny_end = (uintptr_t)block + TINY_BYTES;
+        tiny->next = (uintptr_t)block + bytes;
+        tiny->end = (uintptr_t)block + COLLECTED_TINY_BYTES;
     }
     return block;
 }
 
 static bool is_tiny(enum bh_kind kind, size_t bytes)
 {
-    return kind == KIND_NOSCAN && bytes > 0 && bytes < TINY_BYTES;
+    return kind == KIND_NOSCAN && bytes > 0 && bytes < COLLECTED_TINY_BYTES;
 }
 
 /* One byte more, so that a pointer one past the end lies inside. */
@@ -106,62 +106,57 @@ static unsigned class_of(size_t bytes)
     return size_class_for(bytes + 1);
 }
 
-static struct cursor *cursor_for(struct collected_cache *cache, enum bh_kind kind,
-                                 unsigned size_class)
+/* This core's cursor; NULL when it does not have that row yet. Interrupts off. */
+static struct arch_cursor *cursor_here(size_t row, size_t number)
 {
-    return &cache->cursors[kind - KIND_FIRST_COLLECTED][size_class];
+    const struct core_cache *cache = per_core_here(core_caches);
+    return cache ? cursor_in(&cache->bins, row, cursor_word(number)) : NULL;
 }
 
-static void *tiny_fast(struct collected_cache *cache, size_t bytes)
+static __attribute__((noinline)) void *tiny_fast(size_t bytes)
 {
-    void *object = tiny_bump(cache, bytes);
-    if (object)
-        return object;
-    struct cursor *cursor = cursor_for(cache, KIND_NOSCAN, TINY_CLASS);
-    return tiny_open(cache, cursor_bump(cursor, TINY_BYTES), bytes);
+    uintptr_t irq = arch_irq_save();
+    struct arch_cursor *row = cursor_here(cursor_row(KIND_NOSCAN), 0);
+    void *object = row ? tiny_bump(&row[CURSOR_TINY], bytes) : NULL;
+    if (row && !object)
+        object = tiny_open(&row[CURSOR_TINY], cursor_bump(&row[TINY_CLASS]), bytes);
+    arch_irq_restore(irq);
+    return collected_hand_out(object, bytes);
 }
 
-static void *small_fast(struct collected_cache *cache, enum bh_kind kind, size_t bytes)
+CACHE_FAST void *collected_alloc_other(enum bh_kind kind, size_t bytes)
 {
-    unsigned size_class = class_of(bytes);
-    return cursor_bump(cursor_for(cache, kind, size_class), size_classes[size_class].object_bytes);
-}
-
-/* What a run has in it is closed until it is handed out. NULL passes. */
-static void *hand_out(void *object, size_t bytes)
-{
-    if (object)
-        poison_lift((uintptr_t)object, bytes);
-    return object;
-}
-
-void *collected_alloc_fast(enum bh_kind kind, size_t bytes)
-{
+    if (is_tiny(kind, bytes))
+        return tiny_fast(bytes);
     if (bytes >= SIZE_CLASS_MAX)
         return NULL;
-    uintptr_t irq = arch_irq_save();
-    struct collected_cache *cache = cache_here();
-    void *object = is_tiny(kind, bytes) ? tiny_fast(cache, bytes) : small_fast(cache, kind, bytes);
-    arch_irq_restore(irq);
-    return hand_out(object, bytes);
+    void *object = cursor_pop(cursor_row(kind), cursor_word(class_of(bytes)));
+    return collected_hand_out(object, bytes);
 }
 
 /* ---- runs and spans, interrupts off, on this core ---- */
 
-bool collected_cache_exists(unsigned core)
+/* Off in the last object of its run. */
+struct bh_span *cursor_span(const struct arch_cursor *cursor)
 {
-    return collected_caches[core] != &collected_none;
+    return cursor->end ? pagemap_span(cursor->end - 1) : NULL;
 }
 
-static struct collected_cache *cache_own(void)
+/* This core's cursors of that row, made if need be; NULL when there is no memory for them. */
+static struct arch_cursor *row_own(size_t row)
 {
-    unsigned core = bh_port_core();
-    if (collected_caches[core] != &collected_none)
-        return collected_caches[core];
-    struct collected_cache *cache = meta_alloc(sizeof(*cache));
-    if (cache)
-        collected_caches[core] = cache; /* read by others only while all are stopped */
-    return cache;
+    struct core_cache *cache = cache_own_must();
+    if (!cache)
+        return NULL;
+    if (BH_UNLIKELY(!cache->bins.rows[row])) /* read by others only while all are stopped */
+        cache->bins.rows[row] = meta_alloc(ARCH_CURSORS * sizeof(struct arch_cursor));
+    return cache->bins.rows[row];
+}
+
+static struct arch_cursor *cursor_own(const struct collected_central *central)
+{
+    struct arch_cursor *row = row_own(central->row);
+    return row ? row + central->word / CURSOR_WORDS : NULL;
 }
 
 /* Sets the bits [from, to) against free_bit(), which clears others in the same words. */
@@ -182,13 +177,13 @@ static void bits_reserve(struct bh_span *span, size_t from, size_t to)
 static size_t run_end(const struct bh_span *span, size_t from)
 {
     size_t to = bitmap_next_set(span->bits, span->objs, from);
-    size_t most = RUN_BYTES_MAX / span->object_bytes;
+    size_t most = atomic_load_relaxed(&run_bytes_most) / span->object_bytes;
     if (most == 0)
         most = 1;
     return to - from < most ? to : from + most;
 }
 
-static void clear_run(const struct cursor *cursor)
+static void clear_run(const struct arch_cursor *cursor)
 {
     size_t bytes = cursor->end - cursor->next;
     poison_lift(cursor->next, bytes);
@@ -196,10 +191,9 @@ static void clear_run(const struct cursor *cursor)
     poison_lay(cursor->next, bytes);
 }
 
-/* The cursor gets the next free run of its span; false when the span is used up. */
-static bool cursor_next_run(struct cursor *cursor)
+/* The cursor gets the next free run of the span; false when the span is used up. */
+static bool cursor_take_run(struct arch_cursor *cursor, struct bh_span *span)
 {
-    struct bh_span *span = cursor->span;
     size_t from = bitmap_next_clear(span->bits, span->objs, span->next_idx);
     if (from == span->objs) {
         span->next_idx = span->objs;
@@ -210,7 +204,8 @@ static bool cursor_next_run(struct cursor *cursor)
     span->next_idx = (uint16_t)to;
     cursor->next = span_object(span, (uint32_t)from);
     cursor->end = span_object(span, (uint32_t)to);
-    if (!(span->flags & RUN_ZEROED))
+    cursor->step = span->object_bytes;
+    if (!(atomic_load_relaxed(&span->flags) & RUN_ZEROED)) /* relaxed: see forget_zeroed() */
         clear_run(cursor);
     count_add(cursor->end - cursor->next);
     return true;
@@ -240,10 +235,10 @@ static size_t count_spans(struct collected_central *central, int change)
 }
 
 /* Interrupts stay off from the count to the span: no stop sees one without the other. */
-static struct bh_span *take_new(struct collected_central *central, enum bh_kind kind,
-                                unsigned size_class)
+static struct bh_span *take_new(struct collected_central *central)
 {
-    struct bh_span *span = span_new_small(size_class, kind, count_spans(central, 1));
+    struct bh_span *span =
+        span_new_small(central->size_class, (enum bh_kind)central->kind, count_spans(central, 1));
     if (!span) {
         count_spans(central, -1);
         return NULL;
@@ -269,57 +264,97 @@ static struct bh_span *take_swept(struct collected_central *central)
 }
 
 /* A span with room: partial, or swept just now, or new. NULL: memory is out. */
-static struct bh_span *take_span(struct collected_central *central, enum bh_kind kind,
-                                 unsigned size_class)
+static struct bh_span *take_span(struct collected_central *central)
 {
     struct bh_span *span = take_partial(central);
     if (!span)
         span = take_swept(central);
-    return span ? span : take_new(central, kind, size_class);
+    return span ? span : take_new(central);
 }
 
-/* The span is used up: out of the cursor, into the list. */
-static void cursor_retire(struct cursor *cursor, struct collected_central *central)
+/* Ends the use of the span that the cursor stands in, if any. */
+static void cursor_retire(struct arch_cursor *cursor, struct collected_central *central)
 {
-    struct bh_span *span = cursor->span;
-    *cursor = (struct cursor){0, 0, NULL};
+    struct bh_span *span = cursor_span(cursor);
+    *cursor = (struct arch_cursor){0, 0, 0};
     if (span)
         collected_shelve(central, span);
 }
 
-static void *small_slow_masked(enum bh_kind kind, unsigned size_class)
+/* An object, of the next run of the span that the cursor stands in if it is used up. */
+static void *next_masked(struct arch_cursor *cursor)
 {
-    struct collected_cache *cache = cache_own();
-    if (!cache)
-        return NULL;
-    struct collected_central *central =
-        &collected_centrals[kind - KIND_FIRST_COLLECTED][size_class];
-    struct cursor *cursor = cursor_for(cache, kind, size_class);
-    void *object = cursor_bump(cursor, size_classes[size_class].object_bytes);
-    while (!object) {
-        if (!cursor->span || !cursor_next_run(cursor)) {
-            cursor_retire(cursor, central);
-            cursor->span = take_span(central, kind, size_class);
-            if (!cursor->span)
-                return NULL;
-            continue;
-        }
-        object = cursor_bump(cursor, cursor->span->object_bytes);
+    void *object = cursor_bump(cursor);
+    struct bh_span *span = object ? NULL : cursor_span(cursor);
+    return span && cursor_take_run(cursor, span) ? cursor_bump(cursor) : object;
+}
+
+static void *small_slow_masked(struct collected_central *central)
+{
+    struct arch_cursor *cursor = cursor_own(central);
+    void *object = cursor ? next_masked(cursor) : NULL;
+    while (cursor && !object) {
+        cursor_retire(cursor, central);
+        struct bh_span *span = take_span(central);
+        if (!span)
+            return NULL;
+        if (cursor_take_run(cursor, span))
+            object = cursor_bump(cursor);
+        else
+            collected_shelve(central, span);
     }
     return object;
 }
 
 /* ---- slow paths ---- */
 
-static void *small_slow(enum bh_kind kind, size_t bytes)
+/* A plain request for a noscan object that shares a block, which is what `object` is then. */
+static void *open_if_tiny(const struct walk_request *request, void *object)
+{
+    bool tiny = request->room > request->bytes &&
+                is_tiny((enum bh_kind)request->central->kind, request->bytes);
+    if (tiny && object)
+        tiny_open(cursor_here(cursor_row(KIND_NOSCAN), CURSOR_TINY), object, request->bytes);
+    return object;
+}
+
+struct walk_request walk_request_plain(enum bh_kind kind, size_t bytes)
+{
+    unsigned size_class = bytes >= SIZE_CLASS_MAX ? 0
+                          : is_tiny(kind, bytes)  ? TINY_CLASS
+                                                  : class_of(bytes);
+    return (struct walk_request){central_plain(kind, size_class), bytes, bytes + 1};
+}
+
+bool walk_request_is_large(const struct walk_request *request)
+{
+    return request->central->size_class == 0;
+}
+
+size_t walk_request_pages(const struct walk_request *request)
+{
+    unsigned size_class = request->central->size_class;
+    return size_class ? size_classes[size_class].pages
+                      : (request->room + PAGE_BYTES - 1) >> PAGE_SHIFT;
+}
+
+void *collected_alloc_next(const struct walk_request *request)
+{
+    const struct collected_central *central = request->central;
+    uintptr_t irq = arch_irq_save();
+    struct arch_cursor *row = central->size_class ? cursor_here(central->row, 0) : NULL;
+    void *object = row ? next_masked(row + central->word / CURSOR_WORDS) : NULL;
+    open_if_tiny(request, object);
+    arch_irq_restore(irq);
+    return collected_hand_out(object, request->bytes);
+}
+
+static void *small_slow(const struct walk_request *request)
 {
     uintptr_t irq = arch_irq_save();
-    bool tiny = is_tiny(kind, bytes);
-    void *object = small_slow_masked(kind, tiny ? TINY_CLASS : class_of(bytes));
-    if (tiny)
-        tiny_open(cache_here(), object, bytes);
+    void *object = open_if_tiny(request, small_slow_masked(request->central));
     arch_irq_restore(irq);
-    return hand_out(object, bytes);
+    return collected_hand_out(object, request->bytes);
 }
 
 /* In the page map and in the list at once, as far as this core can be stopped. */
@@ -339,10 +374,10 @@ static void large_show(struct bh_span *span)
     arch_irq_restore(irq);
 }
 
-static void *large_slow(enum bh_kind kind, size_t bytes)
+static void *large_slow(const struct walk_request *request)
 {
-    size_t pages = (bytes >> PAGE_SHIFT) + 1; /* one byte more at least */
-    struct bh_span *span = span_new_large(pages, 1, kind);
+    size_t pages = (request->room + PAGE_BYTES - 1) >> PAGE_SHIFT;
+    struct bh_span *span = span_new_large(pages, 1, (enum bh_kind)request->central->kind);
     if (!span)
         return NULL;
     /* Read here, not after large_show(): from its end on a collection may come, and then the only
@@ -352,20 +387,25 @@ static void *large_slow(enum bh_kind kind, size_t bytes)
     poison_lift(span->base, span_object_bytes(span));
     if (!(span->flags & RUN_ZEROED))
         memset(object, 0, span_object_bytes(span));
-    poison_open(span->base, bytes, span_object_bytes(span));
+    poison_open(span->base, request->bytes, span_object_bytes(span));
     large_show(span);
     return object;
 }
 
 static const struct room_collected room_functions = {collected_reclaim, collected_verify};
 
-void *collected_alloc_slow(enum bh_kind kind, size_t bytes)
+void *collected_alloc_slow(const struct walk_request *request)
 {
     atomic_store_relaxed(&room_collected, &room_functions); /* see there */
-    return bytes < SIZE_CLASS_MAX ? small_slow(kind, bytes) : large_slow(kind, bytes);
+    return request->central->size_class ? small_slow(request) : large_slow(request);
 }
 
 /* ---- freeing by hand ---- */
+
+static bool is_allocated(const struct bh_span *span, uint32_t idx)
+{
+    return bitmap_test(span_is_unswept(span) ? span_mark_bits(span) : span->bits, idx);
+}
 
 /* Clears the object's bit; false when it was clear. Under the central's lock. */
 static bool free_bit(struct bh_span *span, uint32_t idx)
@@ -380,9 +420,10 @@ static bool free_bit(struct bh_span *span, uint32_t idx)
  * then. (Another core's cursor cannot be looked at; its reserved objects go unnoticed.) */
 static bool is_reserved_here(const struct bh_span *span, uintptr_t address)
 {
-    const struct cursor *cursor =
-        cursor_for(cache_here(), (enum bh_kind)span->kind, span->size_class);
-    return cursor->span == span && address >= cursor->next && address < cursor->end;
+    const struct collected_central *central = collected_central_of(span);
+    const struct arch_cursor *row = central->size_class ? cursor_here(central->row, 0) : NULL;
+    const struct arch_cursor *cursor = row + central->word / CURSOR_WORDS;
+    return row && address >= cursor->next && address < cursor->end;
 }
 
 /* A swept, listed span has one more free object. True when the span is whole and out of its list.
@@ -405,7 +446,7 @@ static bool relist(struct collected_central *central, struct bh_span *span)
 /* Whether its objects are blocks of tiny ones: no other noscan request comes down to that class. */
 static bool is_tiny_block(const struct bh_span *span)
 {
-    return span->kind == KIND_NOSCAN && span->object_bytes == TINY_BYTES;
+    return span->kind == KIND_NOSCAN && span->object_bytes == COLLECTED_TINY_BYTES;
 }
 
 /* Interrupts stay off until the span is in a list again, or out of the page map: a stop in
@@ -415,10 +456,12 @@ static void free_in_span(struct bh_span *span, uintptr_t address, uintptr_t call
     struct collected_central *central = collected_central_of(span);
     size_t object_bytes = span_object_bytes(span);
     uintptr_t irq = spinlock_acquire(&central->lock);
-    harden_check_record(span);         /* under the lock: a sweep changes where the bitmaps are */
+    harden_check_record(span); /* under the lock: a sweep changes where the bitmaps are */
+    bool reserved = is_reserved_here(span, address);
+    if (!reserved && is_allocated(span, span_idx(span, address)))
+        dead_fill(address, object_bytes);
     poison_lay(address, object_bytes); /* before another core may have it */
-    bool was_allocated =
-        !is_reserved_here(span, address) && free_bit(span, span_idx(span, address));
+    bool was_allocated = !reserved && free_bit(span, span_idx(span, address));
     bool whole = was_allocated && relist(central, span);
     spinlock_release_irqs_off(&central->lock);
     if (whole)

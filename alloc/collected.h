@@ -2,12 +2,14 @@
 /*
  * Collected objects: the cursors of the cores and the spans they share.
  *
- * 1. A core has a cursor per kind and class: {next, end} bumps through a run of free objects that
- *    was zeroed when it was taken. There are no free lists.
+ * 1. A core has a cursor per kind and class (cursor.h), which bumps through a run of free objects
+ *    that was zeroed when it was taken. There are no free lists.
  * 2. When a run is used up, the next one is found in the span's bitmap; taking it sets its bits,
  *    so that a bit set means: allocated, or reserved for one core's cursor, and zero.
  * 3. When a span is used up, the next is a partial one, or an unswept one that has room once
  *    swept (sweep.c), or new.
+ *
+ * 4. Typed objects have a kind for every layout (layout.h).
  *
  * Locks: collected_central.lock (LOCK_CENTRAL), one per kind and class, protects the lists and, of
  * listed spans, free_objs, sweep_cycle and the exchange of bitmaps. A cached span's next_idx and
@@ -19,20 +21,8 @@
 #define ALLOC_COLLECTED_H
 
 #include "alloc/types.h"
-#include "kernel-lib/percore.h"
+#include "arch/arch.h"
 #include "kernel-lib/spinlock.h"
-
-struct cursor {
-    uintptr_t next; /* the next object's address */
-    uintptr_t end;  /* of the run; next == end: used up */
-    struct bh_span *span;
-};
-
-struct collected_cache {
-    struct cursor cursors[KIND_COUNT - KIND_FIRST_COLLECTED][SIZE_CLASS_COUNT];
-    uintptr_t tiny_next; /* tiny noscan objects share a block of 16 bytes */
-    uintptr_t tiny_end;
-};
 
 /* Class 0 is that of large objects. span_count == spans in the lists + spans cached. */
 struct collected_central {
@@ -42,13 +32,31 @@ struct collected_central {
     struct list unswept; /* as the last mark left them */
     size_t span_count;
     size_t unswept_count; /* spans in `unswept`; read without the lock */
+    size_t unseen_count;  /* of those, the first so many: walk_reclaim() has not looked at them */
+
+    /* Constant. */
+    uint8_t kind;
+    uint8_t size_class;
+    uint8_t row;  /* where the cores' cursors on its spans are; unless it is of large objects */
+    uint8_t word; /* cursor.h */
+    struct collected_central *next; /* typed: in the list of all */
+
+    /* What collected_verify() finds: spans, and those with a cursor. */
+    uint32_t found;
+    uint32_t found_cached;
 };
 
-/* By core; a constant empty one until that core's first collected object. */
-extern PER_CORE(struct collected_cache *, collected_caches);
+/* Those of the plain kinds, and the list of the others. */
+extern struct collected_central collected_centrals[KIND_PLAIN_COUNT][SIZE_CLASS_COUNT];
+extern struct collected_central *collected_typed;
 
-extern struct collected_central collected_centrals[KIND_COUNT - KIND_FIRST_COLLECTED]
-                                                  [SIZE_CLASS_COUNT];
+/* All centrals one after the other, from collected_centrals[0] on; NULL at the end. Those that
+ * other cores add meanwhile are left out. */
+struct collected_central *collected_next(const struct collected_central *central);
+
+#define for_each_central(central)                                                          \
+    for (struct collected_central *central = &collected_centrals[0][0]; (central) != NULL; \
+         (central) = collected_next(central))
 
 /* The cycle that swept spans carry; all cores are stopped when it changes. */
 extern uint8_t sweep_cycle;
@@ -56,8 +64,13 @@ extern uint8_t sweep_cycle;
 /* Spans left to sweep. */
 extern size_t sweep_left;
 
+/* The central of a typed span: layout.c. */
+struct collected_central *layout_central_of(const struct bh_span *span);
+
 static inline struct collected_central *collected_central_of(const struct bh_span *span)
 {
+    if (BH_UNLIKELY(span->kind >= KIND_TYPED))
+        return layout_central_of(span);
     return &collected_centrals[span->kind - KIND_FIRST_COLLECTED][span->size_class];
 }
 
@@ -85,8 +98,8 @@ void collected_reclaim(size_t pages);
 /* Checks all collected spans; see bh_heap_verify(). */
 void collected_verify(void);
 
-/* Whether the core has a cache of its own, one that may be written. */
-bool collected_cache_exists(unsigned core);
+/* The span that a cursor stands in; NULL when in none. */
+struct bh_span *cursor_span(const struct arch_cursor *cursor);
 
 /* collected_bytes() becomes `bytes`, or less by them. */
 void collected_count_set(size_t bytes);

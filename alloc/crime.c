@@ -6,15 +6,19 @@
 #include "alloc/walk.h"
 #include "kernel-lib/print.h"
 
-static const char *const kind_names[KIND_COUNT] = {
-    [KIND_MANUAL] = "manual", [KIND_NOSCAN] = "noscan", [KIND_SCAN] = "scan"};
+static BH_COLD const char *kind_name(const struct bh_span *span)
+{
+    static const char *const names[] = {
+        [KIND_MANUAL] = "manual", [KIND_NOSCAN] = "noscan", [KIND_SCAN] = "scan"};
+    return span->kind < KIND_TYPED ? names[span->kind] : "typed";
+}
 
 static BH_COLD size_t describe_large(const struct bh_span *span, uintptr_t address, char *buffer,
                                      size_t bytes)
 {
     return print_format(buffer, bytes, "byte %zu of the large object 0x%zx (%zu bytes, %s)",
                         (size_t)(address - span->base), (size_t)span->base, span_object_bytes(span),
-                        kind_names[span->kind]);
+                        kind_name(span));
 }
 
 static BH_COLD size_t describe_small(const struct bh_span *span, uintptr_t address, char *buffer,
@@ -23,12 +27,12 @@ static BH_COLD size_t describe_small(const struct bh_span *span, uintptr_t addre
     uint32_t idx = span_idx(span, address);
     if (idx >= span->objs)
         return print_format(buffer, bytes, "behind the last object of the %s span 0x%zx, class %u",
-                            kind_names[span->kind], (size_t)span->base, span->size_class);
+                            kind_name(span), (size_t)span->base, span->size_class);
     uintptr_t base = span_object(span, idx);
     return print_format(buffer, bytes,
                         "byte %zu of object %u (0x%zx, %u bytes) of the %s span 0x%zx, class %u",
                         (size_t)(address - base), idx, (size_t)base, span->object_bytes,
-                        kind_names[span->kind], (size_t)span->base, span->size_class);
+                        kind_name(span), (size_t)span->base, span->size_class);
 }
 
 /* By the records and not by the page map, where a large manual object has its first page only. */

@@ -26,6 +26,7 @@
 
 static __attribute__((noinline)) void *small_slow(unsigned size_class)
 {
+    room_watch(0);
     for (unsigned attempt = 0;; attempt++) {
         void *object = cache_refill(size_class);
         if (object) {
@@ -49,6 +50,7 @@ CACHE_FAST void *malloc_class(unsigned size_class)
 /* noinline: or bh_malloc() would save the registers this needs, for every small request. */
 __attribute__((noinline)) void *malloc_large(size_t bytes, size_t align)
 {
+    room_watch(bytes);
     for (unsigned attempt = 0;; attempt++) {
         void *object = large_alloc(bytes, align);
         if (object)
@@ -58,13 +60,13 @@ __attribute__((noinline)) void *malloc_large(size_t bytes, size_t align)
     }
 }
 
-void *malloc_finish_slow(void *object, size_t bytes)
+void *malloc_finish_slow(void *object, size_t bytes, uintptr_t frame)
 {
     if (REDZONE && object) {
         const struct bh_span *span = pagemap_span((uintptr_t)object);
         if (span->size_class) /* a large object is fresh pages, which nobody has closed */
             redzone_check_free(object, span->object_bytes);
-        redzone_open(object, bytes, span_object_bytes(span));
+        redzone_open(object, bytes, span_object_bytes(span), frame);
     }
     return object;
 }

@@ -19,12 +19,17 @@ void *malloc_large(size_t bytes, size_t align);
 #define MALLOC_PLAIN (BH_DEBUG == 0 && !BH_HARDEN && !BH_SANITIZE)
 
 /* A new object for a request of `bytes` is made ready for its owner: red zone, hardening,
- * sanitizer. NULL passes. */
-void *malloc_finish_slow(void *object, size_t bytes);
+ * sanitizer. NULL passes. `frame` as in redzone_open(). */
+void *malloc_finish_slow(void *object, size_t bytes, uintptr_t frame);
 
 BH_INLINE void *malloc_finish(void *object, size_t bytes)
 {
-    return MALLOC_PLAIN ? object : malloc_finish_slow(object, bytes);
+    if (MALLOC_PLAIN)
+        return object;
+    void *ready = malloc_finish_slow(object, bytes, REDZONE_FRAME());
+    if (REDZONE_CALLS != 0)
+        compiler_barrier(); /* a call and no jump: the frame is to be there meanwhile */
+    return ready;
 }
 
 /*

@@ -14,6 +14,13 @@
 #define ZONE_BYTE 0xbd
 #define FREE_BYTE 0xdf
 
+/* Behind the pattern: the calls and the state. */
+#define TAIL_BYTES (REDZONE_CALLS * sizeof(uintptr_t) + sizeof(uint64_t))
+
+/* No MMU page is smaller: where one byte of it can be read, all of it can. */
+#define STACK_PAGE_BYTES 4096u
+#define FRAME_BYTES      (2 * sizeof(uintptr_t))
+
 static uint64_t *state_word(void *object, size_t room)
 {
     return (uint64_t *)((char *)object + room - sizeof(uint64_t));
@@ -34,6 +41,35 @@ static size_t fill_bytes(size_t room)
 {
     return room - sizeof(uint64_t);
 }
+
+/* ---- the calls ---- */
+
+static uintptr_t *call_words(void *object, size_t room)
+{
+    return (uintptr_t *)((char *)object + room - TAIL_BYTES);
+}
+
+/* The record of the caller of `frame`, if it is above and in the same page; else 0. */
+static uintptr_t frame_above(uintptr_t frame, uintptr_t above)
+{
+    bool same_page = above / STACK_PAGE_BYTES == frame / STACK_PAGE_BYTES &&
+                     above % STACK_PAGE_BYTES <= STACK_PAGE_BYTES - FRAME_BYTES;
+    return same_page && above > frame && above % sizeof(uintptr_t) == 0 ? above : 0;
+}
+
+static void note_calls(uintptr_t *calls, uintptr_t frame)
+{
+    for (const uintptr_t *end = calls + REDZONE_CALLS; calls != end; calls++) {
+        uintptr_t above = 0;
+        *calls = 0;
+        if (frame == 0)
+            continue;
+        arch_frame_step(frame, calls, &above);
+        frame = frame_above(frame, above);
+    }
+}
+
+/* ---- objects ---- */
 
 void redzone_prepare(struct bh_span *span)
 {
@@ -57,10 +93,11 @@ POISON_BLIND void redzone_check_free(void *object, size_t room)
              (size_t)(uintptr_t)object, room);
 }
 
-void redzone_open(void *object, size_t bytes, size_t room)
+void redzone_open(void *object, size_t bytes, size_t room, uintptr_t frame)
 {
     poison_lift((uintptr_t)object, room);
-    memset((char *)object + bytes, ZONE_BYTE, room - sizeof(uint64_t) - bytes);
+    memset((char *)object + bytes, ZONE_BYTE, room - TAIL_BYTES - bytes);
+    note_calls(call_words(object, room), frame);
     *state_word(object, room) = open_word(object, bytes);
     poison_open((uintptr_t)object, bytes, room);
 }
@@ -97,9 +134,20 @@ POISON_BLIND size_t redzone_check(const char *call, void *object, size_t room, u
     if (bytes > room - REDZONE_BYTES)
         crime_panic(call, (uintptr_t)object, "written past its end: its last word is not ours",
                     caller);
-    for (size_t i = bytes; i < room - sizeof(uint64_t); i++)
+    for (size_t i = bytes; i < room - TAIL_BYTES; i++)
         if (((unsigned char *)object)[i] != ZONE_BYTE)
             zone_panic(call, object, bytes, i, caller);
     return bytes;
+}
+
+POISON_BLIND size_t redzone_origin(const void *object, size_t room, uintptr_t *calls)
+{
+    void *writable = (void *)(uintptr_t)object; /* only looked at */
+    size_t bytes = (size_t)(*state_word(writable, room) ^ (uintptr_t)object ^ TAG_OPEN);
+    bool whole = bytes <= room - REDZONE_BYTES;
+    const uintptr_t *from = call_words(writable, room);
+    for (const uintptr_t *end = from + REDZONE_CALLS; from != end; from++)
+        *calls++ = whole ? *from : 0;
+    return whole ? bytes : room;
 }
 #endif

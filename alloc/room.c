@@ -11,9 +11,33 @@
 
 bool (*walk_collect_hook)(void);
 const struct room_collected *room_collected;
-size_t room_collected_bytes;
+struct room_collected_count room_collected_count __attribute__((aligned(ARCH_CACHE_LINE)));
+void (*walk_pressure_hook)(size_t bytes);
+size_t room_limit_bytes = SIZE_MAX;
 void (*room_drain_hook)(void);
 static uint64_t failures;
+
+/* Freed is read first, or it might be of what was taken since; in spite of that a core may see
+ * them in another order. */
+size_t room_collected_bytes(void)
+{
+    uint64_t freed_bytes = atomic_load_relaxed(&room_collected_count.freed_bytes);
+    uint64_t taken_bytes = atomic_load_relaxed(&room_collected_count.taken_bytes);
+    return taken_bytes > freed_bytes ? taken_bytes - freed_bytes : 0;
+}
+
+BH_COLD void room_press(size_t bytes)
+{
+    /* Acquire: pairs with the release in collect_attach(). */
+    void (*hook)(size_t bytes) = atomic_load_acquire(&walk_pressure_hook);
+    if (hook && arch_irq_enabled())
+        hook(bytes);
+}
+
+void walk_set_pressure(size_t bytes)
+{
+    atomic_store_relaxed(&room_limit_bytes, bytes); /* a figure */
+}
 
 static void room_collect(void)
 {

@@ -9,6 +9,7 @@
 #ifndef ALLOC_ROOM_H
 #define ALLOC_ROOM_H
 
+#include "alloc/page_heap.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,7 +41,30 @@ extern const struct room_collected *room_collected;
  * it is only ever set to this one function. */
 extern void (*room_drain_hook)(void);
 
-/* What collected_bytes() says; here because statistics want it without the collector's code. */
-extern size_t room_collected_bytes;
+/*
+ * Of collected objects and cursors' runs, in bytes: taken ever, and free again ever; their
+ * difference is what collected_bytes() says. And the pages of collected spans. Here because
+ * statistics want them without the collector's code. Relaxed: figures.
+ */
+struct room_collected_count {
+    uint64_t taken_bytes;
+    uint64_t freed_bytes;
+    size_t span_pages;
+};
+extern struct room_collected_count room_collected_count;
+
+size_t room_collected_bytes(void);
+
+/* Called by whoever is about to take `bytes` of pages, or has found a cache empty, holding no lock:
+ * when that would be over the limit the collector hears of it. */
+extern size_t room_limit_bytes; /* SIZE_MAX: none. Relaxed: a figure */
+void room_press(size_t bytes);
+
+static inline void room_watch(size_t bytes)
+{
+    size_t limit = atomic_load_relaxed(&room_limit_bytes);
+    if (BH_UNLIKELY(limit != SIZE_MAX) && page_heap_used_bytes() + bytes > limit)
+        room_press(bytes);
+}
 
 #endif

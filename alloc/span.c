@@ -5,6 +5,7 @@
 #include "alloc/meta.h"
 #include "alloc/page_heap.h"
 #include "alloc/redzone.h"
+#include "alloc/room.h"
 
 static size_t bitmap_bytes(const struct bh_span *span)
 {
@@ -61,10 +62,19 @@ static BH_COLD struct bh_span *span_new(size_t pages, size_t align_pages, enum b
     return span;
 }
 
+/* A figure. */
+static void count_collected(const struct bh_span *span)
+{
+    if (has_mark_bits(span))
+        atomic_add_relaxed(&room_collected_count.span_pages, span->pages);
+}
+
 static BH_COLD struct bh_span *finish_or_undo(struct bh_span *span)
 {
-    if (alloc_bitmaps(span))
+    if (alloc_bitmaps(span)) {
+        count_collected(span);
         return span;
+    }
     free_bitmaps(span);
     page_heap_free(span);
     return NULL;
@@ -125,6 +135,8 @@ struct bh_span *span_new_large(size_t pages, size_t align_pages, enum bh_kind ki
 
 void span_free(struct bh_span *span)
 {
+    if (has_mark_bits(span))
+        atomic_sub_relaxed(&room_collected_count.span_pages, span->pages); /* a figure */
     free_bitmaps(span);
     page_heap_free(span);
 }

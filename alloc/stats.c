@@ -52,7 +52,7 @@ BH_COLD void bh_get_stats(struct bh_stats *stats)
         add_class(stats, i);
     if (BH_HARDEN)
         stats->cached_bytes += guard_stock_bytes();
-    stats->collected_bytes = atomic_load_relaxed(&room_collected_bytes); /* a statistic */
+    stats->collected_bytes = room_collected_bytes();
     stats->failures = room_failures();
 }
 

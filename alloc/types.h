@@ -29,10 +29,17 @@ enum bh_kind {
     KIND_MANUAL, /* nothing: malloc'd */
     KIND_NOSCAN, /* collects, never looks inside */
     KIND_SCAN,   /* collects, every word may be a pointer */
-    KIND_COUNT
+    KIND_TYPED,  /* + n: collects, the pointers are where layout n says (layout.h) */
+    KIND_LAST = 255
 };
 
 #define KIND_FIRST_COLLECTED KIND_NOSCAN
+
+/* Kinds of typed spans there can be. */
+#define LAYOUT_MOST 250
+
+/* The collected kinds that are there from the start. */
+#define KIND_PLAIN_COUNT (KIND_TYPED - KIND_FIRST_COLLECTED)
 
 enum span_state {
     SPAN_NONE,    /* not the head of a run */
@@ -48,6 +55,7 @@ enum run_flags {
     RUN_MARKED = 2,  /* free, and some of its pages may have another class byte than PAGE_FREE */
     RUN_GUARDED = 4, /* a large span with a guard page before and behind it (guard.h) */
     RUN_GUARD = 8,   /* private: one of the two */
+    RUN_SPECIAL = 16, /* collected: an object of it has, or had, a finalizer or the like */
 };
 
 /*
@@ -75,15 +83,15 @@ struct bh_span {
     uint8_t size_class;    /* 0: one large object */
     uint8_t flags;         /* enum run_flags */
     union {
+        uint64_t *bits;    /* manual: free, with the span; collected: allocated */
+        uint64_t own_bits; /* manual, if 64 bits are enough: span_bits() */
+    };
+    union {
         struct list link; /* span: in a list of its central */
         struct {          /* free run: in the page heap's tree */
             struct bh_span *left;
             struct bh_span *right;
         } tree;
-    };
-    union {
-        uint64_t *bits;    /* manual: free, with the span; collected: allocated */
-        uint64_t own_bits; /* manual, if 64 bits are enough: span_bits() */
     };
 #if BH_HARDEN        /* harden.h */
     uint8_t *states; /* in every page's record: of its manual small objects */

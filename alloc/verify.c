@@ -11,12 +11,12 @@
  * Collected spans: verify_collected.c. Takes no lock: the other cores must not allocate. Allocates
  * nothing.
  */
-#include "alloc/cache.h"
 #include "alloc/central.h"
 #include "alloc/harden.h"
 #include "alloc/page_heap.h"
 #include "alloc/room.h"
 #include "alloc/span.h"
+#include "alloc/walk.h"
 
 /* What one walk adds up. */
 struct sums {
@@ -169,8 +169,9 @@ static BH_COLD void check_page_heap(const struct sums *sums)
 /* ---- bins and transfer caches ---- */
 
 /* An object that is cached: out of its span. Borrows its bit. */
-static BH_COLD void borrow(void *object, unsigned size_class)
+static BH_COLD void borrow(void *object, unsigned size_class, void *arg)
 {
+    (void)arg;
     uintptr_t address = (uintptr_t)object;
     BH_CHECK(pagemap_class(address) == size_class,
              "[ALLOC-6] cached object %p is of class %u, not %u", object, pagemap_class(address),
@@ -182,29 +183,11 @@ static BH_COLD void borrow(void *object, unsigned size_class)
     bitmap_set(span_bits(span), span_idx(span, address));
 }
 
-static BH_COLD void give_back(void *object, unsigned size_class)
+static BH_COLD void give_back(void *object, unsigned size_class, void *arg)
 {
-    (void)size_class;
+    (void)size_class, (void)arg;
     struct bh_span *span = pagemap_span((uintptr_t)object);
     bitmap_clear(span_bits(span), span_idx(span, (uintptr_t)object));
-}
-
-static BH_COLD void each_in_bin(const struct core_cache *cache, unsigned size_class,
-                                void (*visit)(void *, unsigned))
-{
-    void **top = cache->bins.top[size_class];
-    for (size_t i = 0; i < cache_bin_count(cache, size_class); i++)
-        visit(top[-(ptrdiff_t)i], size_class);
-}
-
-static BH_COLD void each_cached(unsigned size_class, void (*visit)(void *, unsigned))
-{
-    for (unsigned core = 0; core < bh_port_core_count(); core++)
-        if (core_caches[core])
-            each_in_bin(core_caches[core], size_class, visit);
-    const struct central *central = &centrals[size_class];
-    for (size_t i = 0; i < central->transfer_count; i++)
-        visit(central->transfer[i], size_class);
 }
 
 static BH_COLD void check_class(unsigned size_class, const struct sums *sums)
@@ -215,8 +198,8 @@ static BH_COLD void check_class(unsigned size_class, const struct sums *sums)
     BH_CHECK(central->out_objs == sums->out_objs[size_class],
              "[ALLOC-7] class %u: %zu objects are outside spans, but %zu counted", size_class,
              sums->out_objs[size_class], central->out_objs);
-    each_cached(size_class, borrow);
-    each_cached(size_class, give_back);
+    walk_each_cached(size_class, borrow, NULL);
+    walk_each_cached(size_class, give_back, NULL);
 }
 
 BH_COLD void bh_heap_verify(void)

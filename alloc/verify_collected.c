@@ -8,20 +8,9 @@
 #include "alloc/span.h"
 #include "alloc/walk.h"
 
-#define KINDS (KIND_COUNT - KIND_FIRST_COLLECTED)
-
 #define CHECK_SPAN(span, cond, text)                                    \
     BH_CHECK(cond, text ": span 0x%zx, class %u", (size_t)(span)->base, \
              (unsigned)(span)->size_class)
-
-/* What the walk over all spans finds of one kind and class. */
-struct found {
-    size_t spans;
-    size_t cached; /* of those, with a cursor */
-};
-
-/* Too large for a kernel's stack. */
-static struct found found[KINDS][SIZE_CLASS_COUNT];
 
 static BH_COLD void check_bits(const struct bh_span *span)
 {
@@ -43,9 +32,9 @@ static BH_COLD void check_span(struct bh_span *span, void *arg)
     if (span->kind < KIND_FIRST_COLLECTED)
         return;
     check_bits(span);
-    struct found *here = &found[span->kind - KIND_FIRST_COLLECTED][span->size_class];
-    here->spans++;
-    here->cached += span->state == SPAN_CACHED;
+    struct collected_central *central = collected_central_of(span);
+    central->found++;
+    central->found_cached += span->state == SPAN_CACHED;
 }
 
 static BH_COLD const struct list *home_of(const struct collected_central *central,
@@ -71,30 +60,25 @@ static BH_COLD size_t check_list(const struct collected_central *central, const 
 }
 
 /* Returns the spans left to sweep. */
-static BH_COLD size_t check_central(size_t kind, size_t size_class)
+static BH_COLD size_t check_central(const struct collected_central *central)
 {
-    const struct collected_central *central = &collected_centrals[kind][size_class];
-    const struct found *here = &found[kind][size_class];
     size_t unswept = check_list(central, &central->unswept);
     size_t listed =
         unswept + check_list(central, &central->partial) + check_list(central, &central->full);
-    BH_CHECK(here->spans == central->span_count && listed + here->cached == here->spans &&
-                 unswept == central->unswept_count,
-             "[ALLOC-10] collected kind %zu, class %zu: %zu spans, %zu listed, %zu counted",
-             kind + KIND_FIRST_COLLECTED, size_class, here->spans, listed, central->span_count);
+    BH_CHECK(central->found == central->span_count &&
+                 listed + central->found_cached == central->found &&
+                 unswept == central->unswept_count && central->unseen_count <= unswept,
+             "[ALLOC-10] collected kind %u, class %u: %u spans, %zu listed, %zu counted",
+             central->kind, central->size_class, central->found, listed, central->span_count);
     return unswept;
 }
 
 BH_COLD void collected_verify(void)
 {
     size_t unswept = 0;
-    for (size_t kind = 0; kind < KINDS; kind++)
-        for (size_t i = 0; i < SIZE_CLASS_COUNT; i++)
-            found[kind][i] = (struct found){0, 0};
+    for_each_central(central) central->found = central->found_cached = 0;
     walk_each_span(check_span, NULL);
-    for (size_t kind = 0; kind < KINDS; kind++)
-        for (size_t i = 0; i < SIZE_CLASS_COUNT; i++)
-            unswept += check_central(kind, i);
+    for_each_central(central) unswept += check_central(central);
     BH_CHECK(unswept == sweep_left, "[ALLOC-10] %zu spans unswept, but %zu counted", unswept,
              sweep_left);
 }

@@ -44,10 +44,72 @@ static void visit_objects(struct bh_span *span, void *arg)
     }
 }
 
+void walk_each_object_of(struct bh_span *span,
+                         void (*visit)(const struct walk_object *object, void *arg), void *arg)
+{
+    struct object_visitor visitor = {visit, arg};
+    visit_objects(span, &visitor);
+}
+
 void walk_each_object(void (*visit)(const struct walk_object *object, void *arg), void *arg)
 {
     struct object_visitor visitor = {visit, arg};
     walk_each_span(visit_objects, &visitor);
+}
+
+/* The pages from `lo` on, up to `pages` of them, that lie in [from, end). */
+static size_t pages_within(uintptr_t lo, size_t pages, uintptr_t from, uintptr_t end)
+{
+    uintptr_t hi = lo + ((uintptr_t)pages << PAGE_SHIFT);
+    lo = lo > from ? lo : from;
+    hi = hi < end ? hi : end;
+    return lo < hi ? (hi - lo) >> PAGE_SHIFT : 0;
+}
+
+/* Pages of a free run that have no memory behind them. */
+static size_t unbacked_pages(const struct bh_span *run)
+{
+    size_t pages = page_heap.fresh_virgin ? pages_within(run->base, run->pages,
+                                                         page_heap.fresh_from, page_heap.fresh_end)
+                                          : 0;
+    if (!(run->flags & RUN_MARKED))
+        return pages;
+    const uint8_t *class_of =
+        pagemap_current->class_of + ((run->base >> PAGE_SHIFT) - pagemap_current->first_page);
+    for (size_t i = 0; i < run->pages; i++)
+        pages += class_of[i] == PAGE_RELEASED;
+    return pages;
+}
+
+void walk_each_run(void (*visit)(const struct walk_run *run, void *arg), void *arg)
+{
+    for (size_t r = 0; r < page_heap.regions_count; r++) {
+        const struct page_region *region = &page_heap.regions[r];
+        struct bh_span *end = region->records + region->pages;
+        for (struct bh_span *run = region->records; run < end; run += run->pages) {
+            bool is_free = span_is_free_run(run);
+            struct walk_run it = {
+                .span = span_is_span(run) ? run : NULL,
+                .is_free = is_free,
+                .base = run->base,
+                .pages = run->pages,
+                .unbacked_pages = is_free ? unbacked_pages(run) : 0,
+                .region_base = region->base,
+                .region_bytes = region->bytes,
+            };
+            visit(&it, arg);
+        }
+    }
+}
+
+size_t walk_used_bytes(void)
+{
+    return page_heap_used_bytes();
+}
+
+size_t walk_collected_span_bytes(void)
+{
+    return atomic_load_relaxed(&room_collected_count.span_pages) << PAGE_SHIFT; /* a figure */
 }
 
 void *walk_pages_alloc(size_t bytes)

@@ -2,8 +2,8 @@
 /*
  * The allocator as the collector sees it: the only header of this floor that floors above include.
  *
- * 1. Allocating: collected_alloc() bumps a core's cursor; the slow path finds the next free run in
- *    a span's bitmap, sweeping spans as it goes.
+ * 1. Allocating: collected_alloc_fast() bumps a core's cursor; the slow path finds the next free
+ *    run in a span's bitmap, sweeping spans as it goes.
  * 2. Finding: walk_find() turns any word into the object it points into, or says no.
  * 3. A cycle, all cores stopped: walk_sweep_all(), walk_cycle_begin(), then walk_mark() for all
  *    that is reached, then walk_cycle_end(); from there spans are swept one by one.
@@ -15,10 +15,19 @@
 #ifndef ALLOC_WALK_H
 #define ALLOC_WALK_H
 
+#include "alloc/cursor.h"
+#include "alloc/poison.h"
+#include "alloc/redzone.h"
 #include "alloc/types.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/bitmap.h"
 #include <bareheap/alloc.h>
+#include <bareheap/gc.h>
+
+struct collected_central;
+
+/* Noscan objects of fewer bytes share a block of so many. */
+#define COLLECTED_TINY_BYTES 16
 
 /* An object as walk_find() found it. */
 struct walk_object {
@@ -27,21 +36,36 @@ struct walk_object {
     uint32_t idx;   /* its number in the span */
 };
 
-/*
- * Whether `word` points into an allocated collected object, and which. Any word is legal. To be
- * called while all cores are stopped.
- */
-static inline bool walk_find(uintptr_t word, struct walk_object *found)
+/* The span that `word` points into, if it is one of collected objects; else NULL. Any word is
+ * legal. To be called while all cores are stopped. */
+static inline struct bh_span *walk_span_of(uintptr_t word)
 {
     const struct pagemap *map = pagemap_current;
     uintptr_t page = (word >> PAGE_SHIFT) - map->first_page;
     /* Acquire: pairs with page_heap_publish(), which writes the record and span_of before the
      * class. */
     if (page >= map->pages || atomic_load_acquire(&map->class_of[page]) != PAGE_COLLECTED)
+        return NULL;
+    return map->span_of[page];
+}
+
+/* The number of the object at `word`, which points into the span: span->objs or more in the tail
+ * behind the last one. It may be a free slot. */
+static inline uint32_t walk_index(const struct bh_span *span, uintptr_t word)
+{
+    return (uint32_t)(((word - span->base) * span->reciprocal) >> 32);
+}
+
+/*
+ * Whether `word` points into an allocated collected object, and which. Any word is legal. To be
+ * called while all cores are stopped.
+ */
+static inline bool walk_find(uintptr_t word, struct walk_object *found)
+{
+    struct bh_span *span = walk_span_of(word);
+    if (span == NULL)
         return false;
-    struct bh_span *span = map->span_of[page];
-    uintptr_t offset = word - span->base;
-    uint32_t idx = (uint32_t)((offset * span->reciprocal) >> 32);
+    uint32_t idx = walk_index(span, word);
     if (idx >= span->objs || !bitmap_test(span->bits, idx))
         return false; /* the tail behind the last object, or a free slot */
     found->span = span;
@@ -58,6 +82,16 @@ struct walk_layout {
     bool repeats; /* the object is a row of elements; else there are no pointers behind the first */
 };
 
+/* By number, KIND_TYPED + n being the kind of its spans. Each has a walk_layout at its beginning.
+ * An entry is set before the first span of that kind can be found, and is never changed. */
+extern struct walk_layout *walk_layouts[LAYOUT_MOST];
+
+/* The layout of a span whose kind is KIND_TYPED or more. */
+static inline const struct walk_layout *walk_layout_of(const struct bh_span *span)
+{
+    return walk_layouts[span->kind - KIND_TYPED];
+}
+
 /* Marks an object; true for the one caller who marked it first in this cycle. */
 static inline bool walk_mark(const struct walk_object *object)
 {
@@ -66,20 +100,79 @@ static inline bool walk_mark(const struct walk_object *object)
     return bitmap_set_atomic(span_mark_bits(object->span), object->idx);
 }
 
+/* Fetches the record of a span, which may lie across two cache lines. */
+static inline void walk_prefetch_span(const struct bh_span *span)
+{
+    __builtin_prefetch(&span->base);
+    __builtin_prefetch(&span->bits);
+}
+
+/* Fetches what walk_mark_index() looks at: the same place in both halves of a cell, which for most
+ * classes is one cache line. */
+static inline void walk_prefetch_bits(const struct bh_span *span, uint32_t idx)
+{
+    __builtin_prefetch(&span->bits[idx / 64]);
+    __builtin_prefetch(&span_mark_bits(span)[idx / 64]);
+}
+
+/* walk_mark() for what walk_index() found, which may be no object: then it is false. Marks first:
+ * most words point at what is marked already. `alone`: no other core marks in this cycle. */
+static inline bool walk_mark_index(struct bh_span *span, uint32_t idx, bool alone)
+{
+    uint64_t *marks = span_mark_bits(span);
+    if (idx >= span->objs || bitmap_test(marks, idx) || !bitmap_test(span->bits, idx))
+        return false;
+    if (!alone)
+        return bitmap_set_atomic(marks, idx);
+    bitmap_set(marks, idx);
+    return true;
+}
+
 static inline bool walk_is_marked(const struct walk_object *object)
 {
     return bitmap_test(span_mark_bits(object->span), object->idx);
 }
 
 /*
- * A zeroed object of `kind` (KIND_NOSCAN, KIND_SCAN) with room for `bytes` and, so that a pointer
- * one past the end lies inside, at least one byte more. Any context. The fast function never
- * leaves this core's cursor and answers NULL when that is used up; the slow one finds the next
- * run, or span, or pages, and answers NULL when memory is out (it runs no collection and
- * calls no hook: the collector does, between tries).
+ * What the slow paths are asked for: an object for `bytes` bytes of a central's kind and class,
+ * with room for `room`. A plain kind (KIND_NOSCAN, KIND_SCAN) has at least one byte more than it is
+ * asked for, so that a pointer one past the end lies inside; typed objects have no padding.
  */
-void *collected_alloc_fast(enum bh_kind kind, size_t bytes);
-void *collected_alloc_slow(enum bh_kind kind, size_t bytes);
+struct walk_request {
+    struct collected_central *central;
+    size_t bytes;
+    size_t room;
+};
+
+/* The request for so many bytes of a plain kind; for an object of a type. The other two are false
+ * when the size overflows. */
+struct walk_request walk_request_plain(enum bh_kind kind, size_t bytes);
+struct walk_request walk_request_typed(struct bh_gc_type *type);
+bool walk_request_array(struct bh_gc_type *type, size_t count, struct walk_request *request);
+bool walk_request_tail(struct bh_gc_type *type, size_t tail_bytes, struct walk_request *request);
+
+/* Pages that collected_alloc_slow() will take objects from; whether they are one object. */
+size_t walk_request_pages(const struct walk_request *request);
+bool walk_request_is_large(const struct walk_request *request);
+
+/*
+ * A zeroed object, or NULL. Any context. The fast ones (for usual requests; tiny ones and those of
+ * over a kilobyte are the other's) never leave this core's cursor; the next one, the span that it
+ * stands in, of which it takes the next run. The slow one finds a span, or pages, and answers NULL
+ * when memory is out (it runs no collection and calls no hook: the collector does, between tries).
+ * Functions that use the inline ones are CACHE_FAST.
+ */
+BH_INLINE bool collected_is_usual(enum bh_kind kind, size_t bytes);
+BH_INLINE void *collected_alloc_fast(enum bh_kind kind, size_t bytes);
+void *collected_alloc_other(enum bh_kind kind, size_t bytes);
+BH_INLINE void *collected_alloc_typed_fast(const struct bh_gc_type *type);
+void *collected_alloc_next(const struct walk_request *request);
+void *collected_alloc_slow(const struct walk_request *request);
+
+/* Cursors take runs of at most `bytes` bytes (one object at least) from now on; SIZE_MAX: as at the
+ * start, a page. For stress: with 0 every small object is a slow path, once the cursors are empty.
+ */
+void walk_set_run_bytes(size_t bytes);
 
 /*
  * Gives back an allocated collected object. Panics on what is none ("bh_gc_free(0x...): ...").
@@ -90,6 +183,14 @@ void collected_free(void *object, uintptr_t caller);
 /* Bytes of collected objects and cursors' runs: grows as runs are taken, is set by
  * walk_cycle_end() and shrinks by collected_free(). What pacing compares with the goal. */
 size_t collected_bytes(void);
+
+/* The same as two sums that only grow, since bh_init(): what is taken, and what is free again. */
+void walk_get_totals(uint64_t *allocated_bytes, uint64_t *freed_bytes);
+
+/* Bytes in use, spans of any kind and the cells of their metadata; of which collected spans, with
+ * their free objects. Racy looks. */
+size_t walk_used_bytes(void);
+size_t walk_collected_span_bytes(void);
 
 /* All cores stopped, everything swept: empties every core's cursor, clears nothing else. Mark bits
  * are all zero after it. */
@@ -107,6 +208,13 @@ void walk_cycle_end(size_t live_bytes);
  */
 bool walk_sweep(size_t pages);
 
+/*
+ * Gives whole spans of garbage back to the page heap, before their turn to be swept, until `pages`
+ * pages are; true when there was any. Any context; in all a look at every span's mark bits in a
+ * cycle, and no sweep of those that are still in use.
+ */
+bool walk_reclaim(size_t pages);
+
 /* Whether a span is left to sweep. A racy look: false may be old news by the time it is used. */
 bool walk_is_unswept(void);
 
@@ -122,6 +230,46 @@ void walk_each_object(void (*visit)(const struct walk_object *object, void *arg)
 
 /* The same for spans of any kind (state other than free). */
 void walk_each_span(void (*visit)(struct bh_span *span, void *arg), void *arg);
+
+/* The same as walk_each_object() for one span. */
+void walk_each_object_of(struct bh_span *span,
+                         void (*visit)(const struct walk_object *object, void *arg), void *arg);
+
+/* What a stretch of a region's pages is used for. */
+struct walk_run {
+    struct bh_span *span; /* NULL: none, but free or the library's own pages */
+    bool is_free;
+    uintptr_t base;
+    size_t pages;
+    size_t unbacked_pages; /* free: of which without memory: handed back, or never touched */
+    uintptr_t region_base; /* the region it lies in, with its metadata */
+    size_t region_bytes;
+};
+
+/* Calls visit for every page of every region once, run by run, in address order within a region.
+ * All cores stopped. */
+void walk_each_run(void (*visit)(const struct walk_run *run, void *arg), void *arg);
+
+/*
+ * Manual objects, all cores stopped. One that is free but in a cache (a core's, or the transfer
+ * cache of its class) is found like one that is handed out; walk_each_cached() tells which.
+ */
+
+/* Whether `word` points into a manual object, and which. Of a large one only the first page is
+ * known. Any word is legal. */
+bool walk_find_manual(uintptr_t word, struct walk_object *found);
+
+/* Calls visit for each manual object, in address order within a region. */
+void walk_each_manual(void (*visit)(const struct walk_object *object, void *arg), void *arg);
+
+/* Calls visit for each object of a class (1 and up) that is in a cache. */
+void walk_each_cached(unsigned size_class,
+                      void (*visit)(void *object, unsigned size_class, void *arg), void *arg);
+
+/* The bytes that were asked for, as far as they are known, else the object's room; and who asked:
+ * return addresses, innermost first, zeros behind the last. */
+#define WALK_CALLS REDZONE_CALLS
+size_t walk_manual_origin(const struct walk_object *object, uintptr_t *calls);
 
 /* A collected request is answered with NULL: for the statistics. */
 void walk_count_failure(void);
@@ -147,6 +295,14 @@ size_t walk_region_bytes(void);
 extern bool (*walk_collect_hook)(void);
 
 /*
+ * When more than walk_set_pressure() bytes would be in use (SIZE_MAX, the value at the start:
+ * never), manual requests that need new memory call the hook first, with no lock held and
+ * interrupts on.
+ */
+void walk_set_pressure(size_t bytes);
+extern void (*walk_pressure_hook)(size_t bytes);
+
+/*
  * The collector is there: bh_handle_signal() calls `stop`, with interrupts off, which stands still
  * if there is a stop; and other cores can be interrupted, so they are also asked for their caches
  * when memory is out.
@@ -158,5 +314,34 @@ void walk_attach_stop(void (*stop)(uintptr_t interrupted_sp));
  * port for pages. True when another try makes sense. `attempt` counts from 0.
  */
 bool walk_make_room(size_t bytes, unsigned attempt);
+
+/* ---- the inline part ---- */
+
+/* What a run has in it is closed until it is handed out. NULL passes. */
+BH_INLINE void *collected_hand_out(void *object, size_t bytes)
+{
+    if (BH_SANITIZE && object)
+        poison_lift((uintptr_t)object, bytes);
+    return object;
+}
+
+BH_INLINE bool collected_is_usual(enum bh_kind kind, size_t bytes)
+{
+    return bytes < SIZE_CLASS_FINE_MAX && (kind != KIND_NOSCAN || bytes >= COLLECTED_TINY_BYTES);
+}
+
+BH_INLINE void *collected_alloc_fast(enum bh_kind kind, size_t bytes)
+{
+    size_t size_class = size_class_fine[(bytes + 8) / 8]; /* a byte more, rounded up */
+    return collected_hand_out(cursor_pop(cursor_row(kind), cursor_word(size_class)), bytes);
+}
+
+/* Relaxed: where its cursor is in every core's rows, those of this core too. 0 is a cursor that is
+ * always used up. */
+BH_INLINE void *collected_alloc_typed_fast(const struct bh_gc_type *type)
+{
+    uint32_t where = atomic_load_relaxed(&type->layout);
+    return collected_hand_out(cursor_pop(where >> 16, where & 0xffff), type->bytes);
+}
 
 #endif

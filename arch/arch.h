@@ -64,6 +64,13 @@ static inline uintptr_t arch_stack_pointer(void);
 void arch_call_with_registers(void (*fn)(void *arg, uintptr_t sp), void *arg);
 
 /*
+ * The same for code that was called by the ABI, and is in no interrupt handler's entry: stores the
+ * registers that survive a call. All others are dead, and what is left in them would only keep
+ * garbage alive.
+ */
+void arch_call_with_saved_registers(void (*fn)(void *arg, uintptr_t sp), void *arg);
+
+/*
  * One step of a walk over frame pointers: given a frame pointer, stores the return address and
  * the caller's frame pointer. The caller has checked that [frame, frame + 16) can be read.
  */
@@ -74,26 +81,40 @@ static inline void arch_frame_step(uintptr_t frame, uintptr_t *caller, uintptr_t
 /*
  * A core's bins, to which its slot points (config.h, BH_CORE_SLOT): of bin i, top[i] is the address
  * of its last object or, when it is empty, of a zero; end[i] is where top[i] is when it is full.
+ *
+ * And its cursors, ARCH_CURSORS in a row, each on a piece of memory of which `step` bytes at a time
+ * are handed out from `next` on, and no more when that is `end`. NULL: a row that it does not have.
  */
-#define ARCH_BINS 80
+#define ARCH_BINS    80
+#define ARCH_CURSORS 80
+#define ARCH_ROWS    10
+struct arch_cursor {
+    uintptr_t next;
+    uintptr_t end;
+    size_t step;
+};
 struct arch_bins {
     void **top[ARCH_BINS];
     void **end[ARCH_BINS];
+    struct arch_cursor *rows[ARCH_ROWS];
 };
 
 /*
- * Steps top down and returns what it pointed at, or returns NULL when that is the zero; stores
- * `object` above top and steps top up, or returns false when the bin is full.
+ * Pop steps top down and returns what it pointed at, or returns NULL when that is the zero; push
+ * stores `object` above top and steps top up, or returns false when the bin is full; bump steps
+ * `next` of the cursor that begins at word `word` of row `row`, and returns where it was, or NULL
+ * when it is at the end.
  *
  * Each is a restartable sequence: between its start and its commit, the one instruction that steps
- * top, it changes nothing that anybody looks at (what lies above top is nobody's) and keeps its
- * inputs; bh_restart_fixup() (kernel-lib/restart.c) moves an interrupted program counter in
+ * top or next, it changes nothing that anybody looks at (what lies above top is nobody's) and keeps
+ * its inputs; bh_restart_fixup() (kernel-lib/restart.c) moves an interrupted program counter in
  * between back to the start. Each use enters {start, commit}, two 32-bit offsets from where they
  * stand, in the section bh_restart_table. Only in functions marked ARCH_RESTARTABLE, which lie
  * in the section bh_restart. Needs gcc 11 or clang 12: asm goto with outputs.
  */
 static inline void *arch_restart_pop(size_t bin);
 static inline bool arch_restart_push(size_t bin, void *object);
+static inline void *arch_restart_bump(size_t row, size_t word);
 
 #define ARCH_RESTARTABLE __attribute__((section("bh_restart"), noinline))
 

@@ -12,6 +12,8 @@
 /* Why a cycle is asked for. */
 enum collect_reason {
     COLLECT_GROWTH, /* the heap is at its goal */
+    COLLECT_LIMIT,  /* what is in use would pass the limit */
+    COLLECT_PERIOD, /* there had been none for long */
     COLLECT_MEMORY, /* an allocation found no memory */
     COLLECT_FORCED  /* bh_gc_collect() */
 };
@@ -22,6 +24,7 @@ enum collect_reason {
  */
 struct collect_cycle {
     enum collect_reason reason;
+    bool (*still_due)(void); /* asked last of all, interrupts off; NULL: it is */
     enum stop_result result;
     unsigned missing_core; /* STOP_TIMED_OUT */
     uint64_t number;       /* from 1; of complete cycles */
@@ -48,9 +51,22 @@ bool collect_is_possible(void);
  */
 bool collect_run(enum collect_reason reason);
 
+/*
+ * Before `bytes` more are taken: runs a cycle if one is due (pace.h), and when the limit is near
+ * sweeps first, and after it. Like collect_run() otherwise.
+ */
+bool collect_when_due(size_t bytes);
+
+/* For an idle core: runs a cycle if there has been none for a period. Any context. */
+bool collect_when_overdue(void);
+
 /* The same for an allocation that found no memory: sweeps too, and is not for ever tried again
  * while a core does not stop. True when trying the allocation again makes sense. */
 bool collect_for_memory(void);
+
+/* Called in the stop right before a mark (false) and right after it (true). NULL: none. For
+ * checkmark.c, which so is linked only where it is used. */
+extern void (*collect_mark_hook)(bool marked);
 
 /* When collect_attach() did its work, by bh_port_now_ns(). */
 uint64_t collect_start_ns(void);

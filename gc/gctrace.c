@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A line of trace per cycle, in the format that Go prints with GODEBUG=gctrace=1 (documented in
- * Go's package runtime), so that eyes and tools which know it can read it:
+ * Lines of trace per cycle: one in the format that Go prints with GODEBUG=gctrace=1 (documented in
+ * Go's package runtime), so that eyes and tools which know it can read it, and one about pacing.
  *
- *   gc 7 @1.203s 3%: 0.02+1.1+0.04 ms clock, 0.08+1.1/0/3.3+0.16 ms cpu, 6->6->4 MB, 8 MB goal,
+ *   gc 7 @1.203s 3%: 0.02+1.1+0.04 ms clock, 0.08+1.1/3.3/0+0.16 ms cpu, 6->6->4 MB, 8 MB goal,
  *   0 MB stacks, 0 MB globals, 4 P
  *
- * 1. Number of the cycle; seconds since the collector was first used; share of that time in which
- *    the cores stood still.
+ * 1. Number of the cycle; seconds from the first use of the collector to the cycle's beginning;
+ * share of the time since then in which the cores stood still.
  * 2. Clock: until all stood still and the last cycle was swept + mark + the rest of the stop.
- * 3. CPU: the first and the last are the clock's times the cores. The middle has three parts: the
- * core that marks pays for all others ("assist"), nobody marks in the background, and the other
- * cores stand idle.
+ * 3. CPU: the clock's times the cores, as nobody does anything else. The middle has three parts:
+ * the core that collects ("assist"), the others, which mark as well ("background"), and idle time
+ *    that marking used, of which there is none in a stop.
  * 4. Heap when the cycle began, when the mark ended (the same: all stood still), and marked; the
  * goal that the cycle was started by; what was scanned as stacks and globals; cores.
  * 5. " (forced)" at the end: by bh_gc_collect().
+ *
+ * The second line is on request (bh_gc_set_pacer_trace) and has no model; the sizes are of
+ * collected heap where nothing else is said:
+ *
+ *   pacer: gc 7 (growth): goal 8216 KB = 4100 KB live + 100% of 4116 KB, at least 4096 KB; limit
+ *   65536 KB: 60000 KB beside 3000 KB others and 488 KB waste; limiter 12%, held back 0; sweep 2
+ * pages per page
  *
  * Go's unit is a megabyte (2^20). A kernel's heap may be smaller than one: if it is under 10 MB
  * when the cycle begins, all sizes of the line are in KB and say so. A tool that expects MB then
@@ -31,10 +38,16 @@
 #define GCTRACE_MS_BYTES       24
 
 static bool gctrace_on;
+static bool gctrace_pacer_on;
 
 void bh_gc_set_trace(bool on)
 {
     atomic_store_relaxed(&gctrace_on, on); /* a flag alone */
+}
+
+void bh_gc_set_pacer_trace(bool on)
+{
+    atomic_store_relaxed(&gctrace_pacer_on, on); /* as above */
 }
 
 /* A duration as text. A struct, so that one call can be an argument of another. */
@@ -74,7 +87,7 @@ static struct gctrace_unit gctrace_unit(size_t heap_bytes)
 static size_t gctrace_head(const struct collect_cycle *cycle, char *line, size_t bytes)
 {
     uint64_t since_ns = cycle->finished_ns - collect_start_ns();
-    unsigned long long ms = since_ns / 1000000;
+    unsigned long long ms = (cycle->request_ns - collect_start_ns()) / 1000000;
     return print_format(
         line, bytes, "gc %llu @%llu.%03llus %llu%%: ", (unsigned long long)cycle->number, ms / 1000,
         ms % 1000, (unsigned long long)(cycle->pauses_ns / (since_ns / 100 + 1)));
@@ -86,7 +99,7 @@ static size_t gctrace_times(const struct collect_cycle *cycle, char *line, size_
     uint64_t mark_ns = cycle->marked_ns - cycle->swept_ns;
     uint64_t after_ns = cycle->finished_ns - cycle->marked_ns;
     unsigned cores = bh_port_core_count();
-    return print_format(line, bytes, "%s+%s+%s ms clock, %s+%s/0/%s+%s ms cpu, ",
+    return print_format(line, bytes, "%s+%s+%s ms clock, %s+%s/%s/0+%s ms cpu, ",
                         gctrace_ms(before_ns).text, gctrace_ms(mark_ns).text,
                         gctrace_ms(after_ns).text, gctrace_ms(before_ns * cores).text,
                         gctrace_ms(mark_ns).text, gctrace_ms(mark_ns * (cores - 1)).text,
@@ -121,11 +134,75 @@ size_t gctrace_format(const struct collect_cycle *cycle, char *line, size_t byte
     return gctrace_fit(length, bytes);
 }
 
-void gctrace_cycle(const struct collect_cycle *cycle)
+static const char *const gctrace_reasons[] = {[COLLECT_GROWTH] = "growth",
+                                              [COLLECT_LIMIT] = "limit",
+                                              [COLLECT_PERIOD] = "period",
+                                              [COLLECT_MEMORY] = "memory",
+                                              [COLLECT_FORCED] = "forced"};
+
+static size_t gctrace_pacer_growth(const struct collect_cycle *cycle,
+                                   const struct pace_report *report, char *line, size_t bytes)
+{
+    size_t length =
+        print_format(line, bytes, "pacer: gc %llu (%s): ", (unsigned long long)cycle->number,
+                     gctrace_reasons[cycle->reason]);
+    length = gctrace_fit(length, bytes);
+    if (report->percent < 0)
+        return length + print_format(line + length, bytes - length, "no goal, %zu KB live",
+                                     report->live_bytes >> 10);
+    return length + print_format(line + length, bytes - length,
+                                 "goal %zu KB = %zu KB live + %d%% of %zu KB, at least %zu KB",
+                                 report->growth_goal_bytes >> 10, report->live_bytes >> 10,
+                                 report->percent, (report->live_bytes + report->extra_bytes) >> 10,
+                                 report->least_bytes >> 10);
+}
+
+static size_t gctrace_pacer_limit(const struct pace_report *report, char *line, size_t bytes)
+{
+    if (report->limit_bytes == SIZE_MAX)
+        return print_format(line, bytes, "; no limit");
+    uint64_t capacity_ns = report->limiter_capacity_ns > 0 ? report->limiter_capacity_ns : 1;
+    return print_format(
+        line, bytes,
+        "; limit %zu KB: %zu KB beside %zu KB others and %zu KB waste; limiter %llu%%, held back "
+        "%llu",
+        report->limit_bytes >> 10, report->limit_goal_bytes >> 10, report->other_bytes >> 10,
+        report->waste_bytes >> 10,
+        (unsigned long long)(report->limiter_fill_ns / (capacity_ns / 100 + 1)),
+        (unsigned long long)report->limiter_cycles);
+}
+
+size_t gctrace_format_pacer(const struct collect_cycle *cycle, const struct pace_report *report,
+                            char *line, size_t bytes)
+{
+    size_t length = gctrace_fit(gctrace_pacer_growth(cycle, report, line, bytes), bytes);
+    length += gctrace_pacer_limit(report, line + length, bytes - length);
+    length = gctrace_fit(length, bytes);
+    length += print_format(line + length, bytes - length, "; sweep %zu pages per page\n",
+                           report->sweep_pages);
+    return gctrace_fit(length, bytes);
+}
+
+static void gctrace_log_pacer(const struct collect_cycle *cycle)
 {
     char line[GCTRACE_LINE_BYTES];
-    if (!atomic_load_relaxed(&gctrace_on)) /* as above */
-        return;
+    struct pace_report report;
+    pace_describe(&report);
+    gctrace_format_pacer(cycle, &report, line, sizeof(line));
+    print_log("%s", line);
+}
+
+static void gctrace_log(const struct collect_cycle *cycle)
+{
+    char line[GCTRACE_LINE_BYTES];
     gctrace_format(cycle, line, sizeof(line));
     print_log("%s", line);
+}
+
+void gctrace_cycle(const struct collect_cycle *cycle)
+{
+    if (atomic_load_relaxed(&gctrace_on)) /* a flag, here and below */
+        gctrace_log(cycle);
+    if (atomic_load_relaxed(&gctrace_pacer_on))
+        gctrace_log_pacer(cycle);
 }

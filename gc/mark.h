@@ -13,7 +13,8 @@ struct mark_totals {
     size_t live_bytes;      /* of marked objects, whole */
     uint64_t live_objects;  /* marked */
     uint64_t scanned_bytes; /* of roots and objects */
-    uint64_t overflows;     /* times the heap was rescanned because the stack had been full */
+    uint64_t overflows;     /* times the heap was rescanned because a stack had been full */
+    uint64_t steals;        /* pieces of work that one core took from another */
     size_t root_bytes[ROOTS_KINDS];
 };
 
@@ -23,8 +24,28 @@ struct mark_totals {
  */
 void mark_all(struct mark_totals *totals);
 
-/* The most pages the mark stack may take beside its first entries; SIZE_MAX (the value at the
- * start): a sixteenth of the heap's pages. For tests. */
+/*
+ * For a core that stands still and waits for the end of the stop, interrupts off: takes part in the
+ * mark under way until nothing is left to mark. False, at once, when there is none, or enough
+ * cores take part.
+ */
+bool mark_help(void);
+
+/* ---- for tests and benchmarks ---- */
+
+/* The most pages the mark stacks may take beside their first entries; SIZE_MAX (the value at the
+ * start): a sixteenth of the heap's pages. */
 void mark_set_stack_pages(size_t pages);
+
+/* The most cores that mark, 1 being the initiator alone. At the start there is no such bound. */
+void mark_set_cores(unsigned cores);
+
+/* What a core did in the last mark. All zero: it did not take part. */
+struct mark_counts {
+    uint64_t objects; /* that it marked first */
+    uint64_t scanned_bytes;
+    uint64_t steals;
+};
+struct mark_counts mark_counts_of(unsigned core);
 
 #endif

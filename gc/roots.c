@@ -4,52 +4,41 @@
  *
  * 1. Registered ranges: a table of fixed size, so that a board can fill it before there is a heap.
  * 2. What each core had on its stacks and in its registers when it stopped: stop.c knows.
- * 3. Stacks that no core runs on: the port lists them.
- * 4. Pinned objects: a hash table from the address that was pinned to a count; open addressing
- *    with linear probing, at most 3/4 full, a power of two in size. It lies in pages of the page
- * heap, so that an address which was unpinned leaves no trace in .bss, itself a root.
+ * 3. Stacks that no core runs on: those of bh_gc_add_stack(), linked through the caller's structs,
+ *    and those that the port lists.
+ * 4. Pinned objects, and the contents of manual objects that are scanned: tables.
+ * 5. What finalizers and cleanups need: services.c knows.
  *
- * The pin table grows without its lock: the pages are taken first, then the lock, and if another
- * core was faster they are given back. Allocating with the lock held would make two locks nest, and
- * a core that waits for the second would stand still for a stop with the first one held: the
- * table half changed, just when it is to be read [GC-3].
+ * A pinned object's reference is its slot in the table, for a scan like any other.
  *
- * Lock: roots_lock (LOCK_GC) protects the tables. In a stop they are read without it: no core
- * stands still with it held. Invariants: slots hold pins_used distinct addresses with counts > 0
- * and else zeros; from the slot where an address hashes to, to the slot where it is, none is empty.
+ * A manual object that was freed while it was registered is found in the next stop: in debug and
+ * hardened builds always, and else when its pages are no longer manual memory; then its size, asked
+ * for by bh_usable_size(), is the panic. Otherwise whatever lies there is scanned.
+ *
+ * Lock: roots_lock (LOCK_GC) protects ranges, stacks and tables. In a stop they are read without
+ * it: no core stands still with it held.
  */
 #include "gc/roots.h"
 #include "alloc/walk.h"
+#include "gc/services.h"
 #include "gc/stop.h"
+#include "gc/table.h"
 #include "kernel-lib/check.h"
-#include "kernel-lib/memory.h"
 #include "kernel-lib/spinlock.h"
 #include <bareheap/gc.h>
 #include <bareheap/port.h>
-
-#define PINS_FIRST_SLOTS (PAGE_BYTES / sizeof(struct pin))
 
 struct registered {
     const void *given_lo; /* what bh_gc_remove_root() names it by */
     struct roots_range range;
 };
 
-struct pin {
-    uintptr_t object; /* 0: empty */
-    size_t count;
-};
-
-/* An immutable pair, so that it can be swapped under the lock. */
-struct pin_table {
-    struct pin *slots; /* NULL with room for 0 */
-    size_t room;       /* slots, a power of two, or 0 */
-};
-
 static struct spinlock roots_lock = SPINLOCK_INIT(LOCK_GC, "gc roots");
 static struct registered roots_registered[BH_GC_MAX_ROOTS];
 static size_t roots_registered_count;
-static struct pin_table pins;
-static size_t pins_used;
+static struct bh_gc_stack *roots_stacks;
+static struct table roots_pins = {.lock = &roots_lock};
+static struct table roots_manual = {.lock = &roots_lock};
 
 /* ---- registered ranges ---- */
 
@@ -80,124 +69,69 @@ bool bh_gc_remove_root(const void *lo)
     return found;
 }
 
-/* ---- pins, all with the lock held ---- */
+/* ---- stacks ---- */
 
-/* Fibonacci hashing: the high bits of the product depend on all bits of the address. */
-static size_t pin_home(const struct pin_table *table, uintptr_t object)
+void bh_gc_add_stack(struct bh_gc_stack *stack)
 {
-    return (size_t)((object * 0x9e3779b97f4a7c15u) >> 32) & (table->room - 1);
-}
-
-/* The slot with `object`, or the empty one where it belongs. */
-static struct pin *pin_find(const struct pin_table *table, uintptr_t object)
-{
-    size_t i = pin_home(table, object);
-    while (table->slots[i].object != 0 && table->slots[i].object != object)
-        i = (i + 1) & (table->room - 1);
-    return &table->slots[i];
-}
-
-static bool pin_is_room(void)
-{
-    return pins_used < pins.room / 4 * 3;
-}
-
-static void pin_add_locked(uintptr_t object)
-{
-    struct pin *pin = pin_find(&pins, object);
-    if (pin->object == 0) {
-        pin->object = object;
-        pins_used++;
-    }
-    pin->count++;
-}
-
-/* Empties slot `hole`, and moves what was put behind it because of it: a search that starts at or
- * before the hole must not end there too early. */
-static void pin_remove_locked(size_t hole)
-{
-    size_t mask = pins.room - 1;
-    for (size_t i = (hole + 1) & mask; pins.slots[i].object != 0; i = (i + 1) & mask) {
-        size_t home = pin_home(&pins, pins.slots[i].object);
-        if (((i - home) & mask) < ((i - hole) & mask))
-            continue; /* its home lies behind the hole: it is found without it */
-        pins.slots[hole] = pins.slots[i];
-        hole = i;
-    }
-    pins.slots[hole] = (struct pin){0, 0};
-    pins_used--;
-}
-
-static void pin_move_all(const struct pin_table *to)
-{
-    for (size_t i = 0; i < pins.room; i++) {
-        if (pins.slots[i].object != 0)
-            *pin_find(to, pins.slots[i].object) = pins.slots[i];
-    }
-}
-
-/* ---- pins ---- */
-
-/* Makes the table twice as large as `old`, unless somebody has done so. No lock held. */
-static bool pin_grow(struct pin_table old)
-{
-    struct pin_table grown = {.room = old.room ? 2 * old.room : PINS_FIRST_SLOTS};
-    grown.slots = walk_pages_alloc(grown.room * sizeof(struct pin));
-    if (grown.slots == NULL)
-        return false;
-    memset(grown.slots, 0, grown.room * sizeof(struct pin));
+    BH_CHECK((uintptr_t)stack->lo <= (uintptr_t)stack->hi,
+             "bh_gc_add_stack(%p): the end is before the start", (void *)stack);
     uintptr_t irq = spinlock_acquire(&roots_lock);
-    bool first = pins.room == old.room; /* it only grows */
-    if (first) {
-        pin_move_all(&grown);
-        pins = grown;
-    }
+    stack->prev = NULL;
+    stack->next = roots_stacks;
+    if (roots_stacks != NULL)
+        roots_stacks->prev = stack;
+    roots_stacks = stack;
     spinlock_release(&roots_lock, irq);
-    void *unused = first ? old.slots : grown.slots;
-    if (unused != NULL)
-        walk_pages_free(unused);
+}
+
+/* False when it is not linked in. */
+static bool stack_remove_locked(struct bh_gc_stack *stack)
+{
+    if (stack->prev == NULL && roots_stacks != stack)
+        return false;
+    if (stack->next != NULL)
+        stack->next->prev = stack->prev;
+    if (stack->prev != NULL)
+        stack->prev->next = stack->next;
+    else
+        roots_stacks = stack->next;
+    stack->next = stack->prev = NULL;
     return true;
 }
+
+void bh_gc_remove_stack(struct bh_gc_stack *stack)
+{
+    uintptr_t irq = spinlock_acquire(&roots_lock);
+    bool found = stack_remove_locked(stack);
+    spinlock_release(&roots_lock, irq);
+    BH_CHECK(found, "bh_gc_remove_stack(%p): the stack was not added; caller %p", (void *)stack,
+             __builtin_return_address(0));
+}
+
+/* ---- pins and manual objects ---- */
 
 bool bh_gc_pin(void *object)
 {
-    if (object == NULL)
-        return true;
-    for (;;) {
-        uintptr_t irq = spinlock_acquire(&roots_lock);
-        struct pin_table table = pins;
-        bool room = pin_is_room();
-        if (room)
-            pin_add_locked((uintptr_t)object);
-        spinlock_release(&roots_lock, irq);
-        if (room)
-            return true;
-        if (!pin_grow(table))
-            return false;
-    }
-}
-
-/* False when it is not pinned. */
-static bool pin_drop_locked(uintptr_t object)
-{
-    if (pins.room == 0)
-        return false;
-    struct pin *pin = pin_find(&pins, object);
-    if (pin->object == 0)
-        return false;
-    if (--pin->count == 0)
-        pin_remove_locked((size_t)(pin - pins.slots));
-    return true;
+    return object == NULL || table_add(&roots_pins, (uintptr_t)object);
 }
 
 void bh_gc_unpin(void *object)
 {
-    if (object == NULL)
-        return;
-    uintptr_t irq = spinlock_acquire(&roots_lock);
-    bool pinned = pin_drop_locked((uintptr_t)object);
-    spinlock_release(&roots_lock, irq);
+    bool pinned = object == NULL || table_remove(&roots_pins, (uintptr_t)object);
     BH_CHECK(pinned, "bh_gc_unpin(%p): the object is not pinned; caller %p", object,
+             __builtin_return_address(0));
+}
+
+bool bh_gc_scan_manual(void *object)
+{
+    bh_usable_size(object); /* panics when it is not one */
+    return object == NULL || table_add(&roots_manual, (uintptr_t)object);
+}
+
+void bh_gc_unscan_manual(void *object)
+{
+    bool scanned = object == NULL || table_remove(&roots_manual, (uintptr_t)object);
+    BH_CHECK(scanned, "bh_gc_unscan_manual(%p): the object is not scanned; caller %p", object,
              __builtin_return_address(0));
 }
 
@@ -228,6 +162,29 @@ static void roots_visit_stack(const void *lo, const void *hi, void *arg)
     roots_visit(arg, ROOTS_STACK, (uintptr_t)lo, (uintptr_t)hi);
 }
 
+static void roots_visit_added_stack(const struct roots_visit *to, const struct bh_gc_stack *stack)
+{
+    uintptr_t lo = (uintptr_t)stack->lo;
+    uintptr_t hi = (uintptr_t)stack->hi;
+    if (stack->sp == 0)
+        return; /* the core that runs on it has handed it over */
+    BH_CHECK(stack->sp >= lo && stack->sp <= hi,
+             "bh_gc_stack %p: the stack pointer 0x%zx is not in its stack 0x%zx-0x%zx",
+             (const void *)stack, (size_t)stack->sp, (size_t)lo, (size_t)hi);
+    roots_visit(to, ROOTS_STACK, stack->sp, hi);
+}
+
+static void roots_visit_manual(const struct roots_visit *to)
+{
+    for (size_t i = 0; i < roots_manual.room; i++) {
+        uintptr_t object = roots_manual.slots[i].address;
+        if (object == 0)
+            continue;
+        size_t bytes = bh_usable_size((const void *)object); /* NOLINT: an address */
+        roots_visit(to, ROOTS_SERVICE, object, object + bytes);
+    }
+}
+
 void roots_each(void (*visit)(enum roots_kind kind, uintptr_t lo, uintptr_t hi, void *arg),
                 void *arg)
 {
@@ -236,9 +193,13 @@ void roots_each(void (*visit)(enum roots_kind kind, uintptr_t lo, uintptr_t hi, 
         roots_visit(&to, ROOTS_GLOBAL, roots_registered[i].range.lo, roots_registered[i].range.hi);
     stop_each_range(roots_visit_core, &to);
     bh_port_for_each_stack(roots_visit_stack, &to);
+    for (const struct bh_gc_stack *stack = roots_stacks; stack != NULL; stack = stack->next)
+        roots_visit_added_stack(&to, stack);
     /* A count is scanned as well: no number of pins is the address of an object. */
-    uintptr_t slots = (uintptr_t)pins.slots; /* NULL before the first pin */
-    roots_visit(&to, ROOTS_PIN, slots, slots + pins.room * sizeof(*pins.slots));
+    uintptr_t slots = (uintptr_t)roots_pins.slots; /* NULL before the first pin */
+    roots_visit(&to, ROOTS_PIN, slots, slots + roots_pins.room * sizeof(*roots_pins.slots));
+    roots_visit_manual(&to);
+    services_each_root(visit, arg);
 }
 
 ROOTS_RAW_READS void roots_copy_words(uintptr_t *to, uintptr_t lo, uintptr_t hi)

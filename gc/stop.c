@@ -13,7 +13,8 @@
  * 3. A core learns of the stop by the interrupt (stop_handle), by losing in 1, or while it waits
  *    for a lock with interrupts off (stop_poll), where the first could not reach it. It stores its
  *    registers on its stack, writes down which ranges of memory hold its pointers, sets
- *    still_for to the number it saw, and waits until stop_number is another one.
+ *    still_for to the number it saw, and waits until stop_number is another one. While it waits
+ *    it helps to mark; nobody waits for its help.
  * 4. The initiator collects, and makes stop_number even again: all go on.
  * 5. If a core does not answer in time, the initiator does only the last half of 4 [GC-5]. What the
  *    late core does then is harmless: it finds an even number and returns, or still_for is set to a
@@ -29,7 +30,8 @@
  * log first of all, is called in a stop.
  *
  * Why nothing is missed [GC-1]: a core that stands still executes only the loop of 3 until the
- * release. Before that it had interrupts on, or polled, or was on its way into a collection: each
+ * release, and what marking asks of it there: its stack above sp and its registers stay as they
+ * are. Before that it had interrupts on, or polled, or was on its way into a collection: each
  * outside of the allocator's critical sections. (Waiting for one of the allocator's locks is inside
  * of one: a span may be on its way from list to list. So there a waiter does not poll, see
  * spinlock.h.)
@@ -45,12 +47,16 @@
  *   - Parking: see bh_gc_unpark(), the only place where two cores each write one word and read
  *     the other's, and where sequential consistency is needed.
  *
- * Not here: what happens in a stop (collect.c), other stacks than those cores are on (roots.c).
- * For parallel marking the waiting loop of 3 is where a stopped core will help.
+ * models/stop.pml is this protocol as a model, with late cores, parking and cycles abandoned.
+ *
+ * Not here: what happens in a stop (collect.c), how a core helps (mark.c), other stacks than those
+ * cores are on (roots.c).
  */
 #include "gc/stop.h"
 #include "arch/arch.h"
+#include "gc/mark.h"
 #include "gc/roots.h"
+#include "gc/work.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/bits.h"
 #include "kernel-lib/check.h"
@@ -70,8 +76,7 @@
 
 /*
  * What is copied of a parking core's stack from the end of bh_gc_park()'s frame down: the registers
- * that survive a call lie there, as registers.S stores them last on x86-64 and, with all others in
- * 640 bytes, on AArch64; and the rest of that frame (STOP_FRAME_REST_BYTES above its record).
+ * that survive a call lie there, in 256 bytes on AArch64; and the rest of that frame (STOP_FRAME_REST_BYTES above its record).
  */
 #define STOP_PARK_WORDS       160
 #define STOP_FRAME_REST_BYTES 128
@@ -129,6 +134,18 @@ void stop_each_range(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), void 
 
 /* ---- standing still ---- */
 
+/* Until the stop is over: marks with the others, and waits. */
+static void stop_wait_or_help(uint64_t number)
+{
+    unsigned round = 0;
+    /* Acquire: pairs with stop_release(). What the collection did is seen from here on. */
+    while (atomic_load_acquire(&stop_number) == number) {
+        if (mark_help())
+            round = 0;
+        work_wait(round++);
+    }
+}
+
 /* Stands still as long as there is a stop that this core does not stand still for already (which it
  * does when it is parked, and as the initiator). Interrupts off. */
 static void stop_stand_still(uintptr_t sp, uintptr_t interrupted_sp)
@@ -142,9 +159,7 @@ static void stop_stand_still(uintptr_t sp, uintptr_t interrupted_sp)
         stop_publish(me, sp, interrupted_sp);
         /* Release: pairs with stop_stands_still(). All this core did is seen before the mark. */
         atomic_store_release(&me->still_for, number);
-        /* Acquire: pairs with stop_release(). What the collection did is seen from here on. */
-        while (atomic_load_acquire(&stop_number) == number)
-            arch_pause();
+        stop_wait_or_help(number);
     }
 }
 
@@ -170,7 +185,7 @@ void stop_poll(void)
 {
     /* Relaxed: only whether a closer look is worth it; stop_stand_still() loads it again. */
     if (stop_is_on(atomic_load_relaxed(&stop_number)))
-        arch_call_with_registers(stop_handle_poll, NULL);
+        arch_call_with_saved_registers(stop_handle_poll, NULL);
 }
 
 /* ---- the initiator ---- */
@@ -212,7 +227,7 @@ static bool stop_wait_for(unsigned core, uint64_t number, struct stop_patience *
             patience->parts_used = parts;
             bh_port_signal_core(core); /* the first may have come before the core listened */
         }
-        arch_pause();
+        work_wait((unsigned)patience->polls);
     }
     return true;
 }
@@ -231,6 +246,17 @@ static bool stop_others(uint64_t number, unsigned me, unsigned *missing)
             return false;
     }
     return true;
+}
+
+unsigned stop_still_cores(void)
+{
+    unsigned still = 0;
+    /* Relaxed, both: nobody but the initiator writes the number, and who stands still for it has
+     * been seen to (stop_stands_still); who is parked may be about to look like running. */
+    uint64_t number = atomic_load_relaxed(&stop_number);
+    for (unsigned core = 0; core < bh_port_core_count(); core++)
+        still += atomic_load_relaxed(&stop_cores[core].still_for) == number;
+    return still - 1;
 }
 
 enum stop_result stop_world(uintptr_t sp, unsigned *missing)
@@ -313,7 +339,7 @@ __attribute__((noinline)) void bh_gc_park(void)
 {
     bh_drain(); /* a core that may keep interrupts off cannot be asked for its cache */
     uintptr_t irq = arch_irq_save();
-    arch_call_with_registers(stop_park, __builtin_frame_address(0));
+    arch_call_with_saved_registers(stop_park, __builtin_frame_address(0));
     arch_irq_restore(irq);
 }
 
@@ -331,7 +357,7 @@ void bh_gc_unpark(void)
     struct stop_core *me = &per_core_here(stop_cores);
     BH_CHECK(me->still_for == STOP_PARKED, "bh_gc_unpark() on core %u, which is not parked",
              bh_port_core());
-    for (;;) {
+    for (unsigned round = 0;;) {
         atomic_store_seq_cst(&me->still_for, 0);
         uint64_t number = atomic_load_seq_cst(&stop_number);
         if (!stop_is_on(number))
@@ -340,7 +366,7 @@ void bh_gc_unpark(void)
         atomic_store_release(&me->still_for, STOP_PARKED);
         /* Acquire: pairs with stop_release(). */
         while (atomic_load_acquire(&stop_number) == number)
-            arch_pause();
+            work_wait(round++);
     }
     me->ranges_used = 0;
     for (unsigned i = 0; i < STOP_PARK_WORDS; i++)

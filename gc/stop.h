@@ -44,6 +44,9 @@ void stop_poll(void);
  */
 void stop_each_range(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
 
+/* How many cores beside the initiator stand still and are not parked, so may help. In a stop. */
+unsigned stop_still_cores(void);
+
 /* Whether this core is between bh_gc_park() and bh_gc_unpark(). */
 bool stop_is_parked(void);
 

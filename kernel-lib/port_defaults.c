@@ -91,3 +91,7 @@ PORT_DEFAULT void bh_port_pages_released(void *base, size_t bytes)
     (void)base;
     (void)bytes;
 }
+
+PORT_DEFAULT void bh_port_finalizers_due(void)
+{
+}

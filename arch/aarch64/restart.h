@@ -66,6 +66,33 @@ full:
     return false;
 }
 
+static inline __attribute__((always_inline)) void *arch_restart_bump(size_t row, size_t word)
+{
+    void *object;
+    void *core;
+    uintptr_t next;
+    __asm__ volatile goto(
+        "1:\n" AARCH64_READ_SLOT "    ldr %[core], [%[core], %[row], lsl #3]\n"
+        "    cbz %[core], %l[empty]\n"
+        "    add %[core], %[core], %[word], lsl #3\n"
+        "    ldr %[object], [%[core]]\n"
+        "    ldr %[next], [%[core], #8]\n"
+        "    cmp %[object], %[next]\n"
+        "    b.eq %l[empty]\n"
+        "    ldr %[next], [%[core], #16]\n"
+        "    add %[next], %[next], %[object]\n"
+        "2:  str %[next], [%[core]]\n" AARCH64_TABLE_ENTRY
+        : [object] "=&r"(object), [core] "=&r"(core), [next] "=&r"(next)
+        : [row] "r"(offsetof(struct arch_bins, rows) / sizeof(void *) + row), [word] "r"(word)
+        : "memory", "cc"
+        : empty);
+    if (!object)
+        __builtin_unreachable();
+    return object;
+empty:
+    return NULL;
+}
+
 static inline void arch_core_slot_set(void *core)
 {
     uintptr_t base;

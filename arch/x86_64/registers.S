@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
+ * void arch_call_with_saved_registers(void (*fn)(void *arg, uintptr_t sp), void *arg)
  * void arch_call_with_registers(void (*fn)(void *arg, uintptr_t sp), void *arg)
+ *
+ * The first is for code that was called, by the ABI: RBX, RBP and R12 to R15 are all that its callers
+ * may count on afterwards. No vector register survives a call. The second is for interrupt handlers,
+ * which find everything as the interrupted code left it:
  *
  * 1. All general registers are pushed: those the caller owns may hold its caller's pointers, the
  *    others are dead by the ABI at a call, but an interrupt handler written in assembler may
@@ -47,13 +52,8 @@
 2:
 .endm
 
-        .section .text.arch_call_with_registers, "ax", @progbits
-        .globl  arch_call_with_registers
-        .hidden arch_call_with_registers
-        .type   arch_call_with_registers, @function
-        .balign 16
-arch_call_with_registers:
-        .cfi_startproc
+/* The frame of both: RBP points to it, and the five registers are under it. */
+.macro enter_frame
         pushq   %rbp
         .cfi_def_cfa_offset 16
         .cfi_offset %rbp, -16
@@ -69,6 +69,45 @@ arch_call_with_registers:
         .cfi_offset %r13, -40
         .cfi_offset %r14, -48
         .cfi_offset %r15, -56
+.endm
+
+.macro leave_frame
+        leaq    -40(%rbp), %rsp
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %rbx
+        popq    %rbp
+        .cfi_def_cfa %rsp, 8
+        ret
+.endm
+
+        .section .text.arch_call_with_saved_registers, "ax", @progbits
+        .globl  arch_call_with_saved_registers
+        .hidden arch_call_with_saved_registers
+        .type   arch_call_with_saved_registers, @function
+        .balign 16
+arch_call_with_saved_registers:
+        .cfi_startproc
+        enter_frame
+        movq    %rdi, %rax
+        movq    %rsi, %rdi
+        movq    %rsp, %rsi
+        andq    $-16, %rsp
+        call    *%rax
+        leave_frame
+        .cfi_endproc
+        .size   arch_call_with_saved_registers, . - arch_call_with_saved_registers
+
+        .section .text.arch_call_with_registers, "ax", @progbits
+        .globl  arch_call_with_registers
+        .hidden arch_call_with_registers
+        .type   arch_call_with_registers, @function
+        .balign 16
+arch_call_with_registers:
+        .cfi_startproc
+        enter_frame
         pushq   %rax
         pushq   %rcx
         pushq   %rdx
@@ -85,15 +124,7 @@ arch_call_with_registers:
         movq    %r13, %rdi
         movq    %rsp, %rsi
         call    *%r12
-        leaq    -40(%rbp), %rsp         /* the five registers pushed first */
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbx
-        popq    %rbp
-        .cfi_def_cfa %rsp, 8
-        ret
+        leave_frame
         .cfi_endproc
         .size   arch_call_with_registers, . - arch_call_with_registers
 

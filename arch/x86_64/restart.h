@@ -4,8 +4,8 @@
  * %BH_CORE_REGISTER:BH_CORE_SLOT and is read inside the sequence, so a sequence that was restarted
  * on another core works on that core's bins.
  *
- * The commit is a read-modify-write of the bin's top: one instruction, so an interrupt comes before
- * or after it. It need not be locked: other cores only look.
+ * The commit is a read-modify-write of the bin's top or the cursor's next: one instruction, so an
+ * interrupt comes before or after it. It need not be locked: other cores only look.
  */
 #ifndef ARCH_X86_64_RESTART_H
 #define ARCH_X86_64_RESTART_H
@@ -59,6 +59,32 @@ static inline __attribute__((always_inline)) bool arch_restart_push(size_t bin, 
     return true;
 full:
     return false;
+}
+
+static inline __attribute__((always_inline)) void *arch_restart_bump(size_t row, size_t word)
+{
+    void *object;
+    void *cursors;
+    size_t step;
+    __asm__ volatile goto(
+        "1:  movq " X86_64_SLOT ", %[cursors]\n"
+        "    movq %c[rows](%[cursors], %[row], 8), %[cursors]\n"
+        "    testq %[cursors], %[cursors]\n"
+        "    jz %l[empty]\n"
+        "    movq (%[cursors], %[word], 8), %[object]\n"
+        "    cmpq 8(%[cursors], %[word], 8), %[object]\n"
+        "    je %l[empty]\n"
+        "    movq 16(%[cursors], %[word], 8), %[step]\n"
+        "2:  addq %[step], (%[cursors], %[word], 8)\n" X86_64_TABLE_ENTRY
+        : [object] "=&a"(object), [cursors] "=&r"(cursors), [step] "=&r"(step)
+        : [row] "r"(row), [word] "r"(word), [rows] "i"(offsetof(struct arch_bins, rows))
+        : "memory", "cc"
+        : empty);
+    if (!object)
+        __builtin_unreachable();
+    return object;
+empty:
+    return NULL;
 }
 
 static inline void arch_core_slot_set(void *core)

@@ -14,9 +14,14 @@
 #include <bareheap/gc.h>
 #include <bareheap/port.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Of a wait: how often the processor is given away before the thread sleeps, and how long then. */
+#define WAIT_YIELDS   64
+#define WAIT_SLEEP_NS 20000
 
 /* NULL in an image that is linked without the collector. */
 bool bh_gc_add_root(const void *lo, const void *hi) __attribute__((weak));
@@ -71,6 +76,18 @@ uint64_t bh_port_now_ns(void)
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The system's scheduler may have taken the processor from the thread that is waited for. */
+void bh_port_wait(unsigned round)
+{
+    int error = errno;
+    struct timespec pause = {.tv_nsec = WAIT_SLEEP_NS};
+    if (round < WAIT_YIELDS)
+        (void)sched_yield();
+    else
+        (void)nanosleep(&pause, NULL);
+    errno = error;
 }
 
 void host_exit(int status)

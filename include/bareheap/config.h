@@ -185,4 +185,12 @@
 #error "BH_STOP_TIMEOUT_NS under a millisecond abandons healthy collections"
 #endif
 
+/* The most objects and references that bh_gc_dump() lists: about 15 bytes of text each. */
+#ifndef BH_GC_DUMP_ITEMS
+#define BH_GC_DUMP_ITEMS 100000
+#endif
+#if BH_GC_DUMP_ITEMS < 0
+#error "BH_GC_DUMP_ITEMS must be 0 or more"
+#endif
+
 #endif

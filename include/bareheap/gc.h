@@ -162,8 +162,10 @@ int bh_gc_set_percent(int percent);
 
 /*
  * A soft limit for all memory of the heap in use, manual objects and what caches hold included: the
- * goal is set so that it is not passed. When that would take more than half of the cores' time, the
- * heap passes it instead. SIZE_MAX (the value at the start): none. Returns the old value.
+ * goal is set so that it is not passed, and bh_malloc() too may run a cycle to keep to it. When
+ * that would take more than half of the cores' time, the heap passes it instead. It does so too
+ * when what lives is over it, and with interrupts off. SIZE_MAX (the value at the start): none.
+ * Returns the old value.
  */
 size_t bh_gc_set_limit(size_t bytes);
 
@@ -179,7 +181,11 @@ size_t bh_gc_set_limit(size_t bytes);
 void bh_gc_park(void);
 void bh_gc_unpark(void);
 
-/* Sweeps a little, from an idle loop: up to `pages` pages. False when nothing is left to do. */
+/*
+ * What an idle loop may do for the collector: sweeps up to `pages` pages; when all is swept, and
+ * there has been no cycle for two minutes, runs one (not with interrupts off, nor with a negative
+ * percentage). False when nothing is left to do.
+ */
 bool bh_gc_work(size_t pages);
 
 /* Counters since bh_init(). Durations are in nanoseconds of bh_port_now_ns(); a pause is the time
@@ -246,8 +252,8 @@ bool bh_gc_walk(void (*visit)(const struct bh_gc_object *object, void *arg), voi
 size_t bh_gc_report_leaks(size_t most);
 
 /* Writes a picture of the heap, in a stop, for tools/heapmap: `write` gets it in pieces, and must
- * not allocate, lock or log. NULL: through bh_port_log(), a line at a time. False as
- * bh_gc_collect(). */
+ * not allocate, lock or log. NULL: through bh_port_log(), a line at a time, after the stop; that
+ * needs memory to keep the text in. False as bh_gc_collect(), and without that memory. */
 bool bh_gc_dump(void (*write)(const char *text, size_t bytes, void *arg), void *arg);
 
 /* Test aids. Every n-th collected allocation that may collect does; 0: none. After every mark a

@@ -94,7 +94,9 @@ bool bh_port_guard(void *base, size_t bytes, bool guard);
  * less than a microsecond unless somebody takes the processor away from them: a hypervisor, or the
  * scheduler of the system whose threads play the cores. Such a port gives the processor away here.
  * `round` counts the calls, from 0, while the lock is waited for. Interrupts off, no lock of
- * ours held but by others. Optional.
+ * ours held but by others. Also called by cores that stand still for a collection and have nothing
+ * to do in it, and by one that waits for others to stand still: there too, `round` says how long
+ * it has been. Optional.
  */
 void bh_port_wait(unsigned round);
 
