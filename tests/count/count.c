@@ -35,6 +35,7 @@ enum row_name {
     ROW_CALLOC,
     ROW_ALIGNED,
     ROW_COLLECTED,
+    ROW_TYPED,
     ROW_COUNT,
 };
 
@@ -48,6 +49,7 @@ static struct row {
     [ROW_PAIR] = {.name = "malloc_free_64"},      [ROW_FREE_SIZED] = {.name = "free_sized_64"},
     [ROW_REALLOC] = {.name = "realloc_in_place"}, [ROW_CALLOC] = {.name = "calloc_64"},
     [ROW_ALIGNED] = {.name = "aligned_64"},       [ROW_COLLECTED] = {.name = "collected_32"},
+    [ROW_TYPED] = {.name = "typed_16"},
 };
 
 /* Any function of an allocator: both ABIs pass two words in registers and return one in a register,
@@ -148,6 +150,11 @@ static void run_collected(void)
     count(ROW_COLLECTED, ANY(count_allocator.collected), COLLECTED_BYTES, 0);
 }
 
+static void run_typed(void)
+{
+    count(ROW_TYPED, ANY(count_allocator.typed), (size_t)count_allocator.type, 0);
+}
+
 static void run_round(void)
 {
     run_batch();
@@ -159,6 +166,8 @@ static void run_round(void)
         run_free_sized();
     if (count_allocator.collected)
         run_collected();
+    if (count_allocator.typed)
+        run_typed();
 }
 
 static void run_rounds(unsigned rounds)

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct bh_gc_type;
+
 /* NULL for a function that an allocator does not have. */
 struct count_allocator {
     const char *name;
@@ -18,6 +20,8 @@ struct count_allocator {
     void *(*calloc)(size_t count, size_t bytes);
     void *(*aligned_alloc)(size_t align, size_t bytes);
     void *(*collected)(size_t bytes);
+    void *(*typed)(struct bh_gc_type *type);
+    struct bh_gc_type *type; /* 16 bytes, both words of them pointers */
 };
 
 extern const struct count_allocator count_allocator;

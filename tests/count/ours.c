@@ -5,6 +5,13 @@
 #include "tests/count/count.h"
 #include <bareheap/bareheap.h>
 
+struct pair {
+    struct pair *left;
+    struct pair *right;
+};
+static BH_GC_TYPE(pair_type, struct pair,
+                  BH_GC_POINTER(struct pair, left) | BH_GC_POINTER(struct pair, right));
+
 static void init(void)
 {
     size_t count;
@@ -23,4 +30,6 @@ const struct count_allocator count_allocator = {
     .calloc = bh_calloc,
     .aligned_alloc = bh_aligned_alloc,
     .collected = bh_gc_alloc,
+    .typed = bh_gc_alloc_typed,
+    .type = &pair_type,
 };

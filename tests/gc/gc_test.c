@@ -8,11 +8,12 @@
 #include "tests/gc/gc_test.h"
 #include "alloc/walk.h"
 #include "gc/mark.h"
+#include "gc/pace.h"
 #include "gc/stop.h"
 #include "kernel-lib/check.h"
 
 #define WIPE_BYTES   6144
-#define HOARD_BLOCKS 64
+#define HOARD_BLOCKS 512
 
 /* Runs shorter than this are left; a debug build needs a little more than what is asked for. */
 #define HOARD_LEAST_BYTES ((size_t)128 << 10)
@@ -25,6 +26,8 @@ void test_begin(void)
 {
     harness_heap();
     bh_gc_set_percent(100);
+    bh_gc_set_limit(SIZE_MAX);
+    pace_set_period_ns(PACE_PERIOD_NS);
     mark_set_stack_pages(SIZE_MAX);
     stop_set_timeout_ns(BH_STOP_TIMEOUT_NS * 8); /* a machine under load is no reason to fail */
 }

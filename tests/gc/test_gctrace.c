@@ -71,7 +71,7 @@ TEST(gctrace_figures)
     struct collect_cycle cycle = example((size_t)60 << 20);
     char line[GCTRACE_LINE_BYTES];
     gctrace_format(&cycle, line, sizeof(line));
-    if (!EXPECT(string_after(line, "gc 7 @1.204s 3%: 0.020+1.1+0.040 ms clock, ") != NULL))
+    if (!EXPECT(string_after(line, "gc 7 @1.203s 3%: 0.020+1.1+0.040 ms clock, ") != NULL))
         harness_note("%s", line);
 }
 

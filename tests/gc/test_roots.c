@@ -285,3 +285,109 @@ TEST_PANICS(gc_root_that_ends_before_it_starts,
 {
     bh_gc_add_root(&table[1], &table[0]);
 }
+
+/* ---- stacks ---- */
+
+/* Words that the collector knows as a stack only. Filled from its end down, as stacks are. */
+static __attribute__((noinline)) void fill_stack(uintptr_t *words, uint64_t magic)
+{
+    for (size_t i = 0; i < OBJECTS; i++)
+        words[i] = (uintptr_t)test_node(magic, i);
+}
+
+TEST(gc_added_stack_is_a_root_from_its_pointer_up)
+{
+    uint64_t magic = test_magic();
+    test_begin();
+    uintptr_t *words = bh_calloc(OBJECTS, sizeof(*words));
+    REQUIRE(words != NULL);
+    struct bh_gc_stack stacks[3] = {{.lo = words, .hi = words + OBJECTS},
+                                    {.lo = words, .hi = words + OBJECTS},
+                                    {.lo = words, .hi = words}};
+    fill_stack(words, magic);
+    for (size_t i = 0; i < 3; i++)
+        bh_gc_add_stack(&stacks[i]);
+    stacks[1].sp = (uintptr_t)words;
+    stacks[2].sp = (uintptr_t)words; /* empty: all of it is used */
+    test_collect();
+    EXPECT_EQ(test_count(magic), OBJECTS);
+    bh_gc_remove_stack(&stacks[2]);
+    stacks[1].sp = (uintptr_t)(words + OBJECTS / 2);
+    test_collect();
+    EXPECT(test_count(magic) >= OBJECTS / 2);
+    EXPECT(test_count(magic) <= OBJECTS / 2 + TEST_LEFTOVERS);
+    stacks[1].sp = 0; /* a core runs on it */
+    test_collect();
+    expect_gone(magic);
+    bh_gc_remove_stack(&stacks[1]);
+    bh_gc_remove_stack(&stacks[0]);
+    bh_free(words);
+}
+
+TEST_PANICS(gc_stack_removed_twice, "bh_gc_remove_stack(0x*): the stack was not added; caller 0x*")
+{
+    struct bh_gc_stack stack = {.lo = table, .hi = table};
+    test_begin();
+    bh_gc_add_stack(&stack);
+    bh_gc_remove_stack(&stack);
+    bh_gc_remove_stack(&stack);
+}
+
+TEST_PANICS(gc_stack_pointer_outside_of_its_stack,
+            "bh_gc_stack 0x*: the stack pointer 0x* is not in its stack 0x*-0x*")
+{
+    struct bh_gc_stack stack = {.lo = table, .hi = table + 1, .sp = (uintptr_t)(table + 2)};
+    test_begin();
+    bh_gc_add_stack(&stack);
+    bh_gc_collect();
+}
+
+/* ---- manual objects that are scanned ---- */
+
+TEST(gc_scanned_manual_objects_are_roots)
+{
+    enum { MANUAL = 1500 }; /* more than the table's first page has room for */
+    uint64_t magic = test_magic();
+    test_begin();
+    struct node **manual = bh_calloc(MANUAL, sizeof(*manual));
+    REQUIRE(manual != NULL);
+    for (size_t i = 0; i < MANUAL; i++) {
+        manual[i] = bh_calloc(1, sizeof(**manual));
+        REQUIRE(manual[i] != NULL);
+        EXPECT(bh_gc_scan_manual(manual[i]) && bh_gc_scan_manual(manual[i]));
+        manual[i]->right = test_node(magic, i);
+    }
+    for (size_t i = 0; i < MANUAL; i++)
+        bh_gc_unscan_manual(manual[i]);
+    test_collect();
+    EXPECT_EQ(test_count(magic), MANUAL);
+    for (size_t i = 0; i < MANUAL; i++) {
+        EXPECT_EQ(manual[i]->right->value, i);
+        bh_gc_unscan_manual(manual[i]);
+    }
+    test_collect();
+    expect_gone(magic);
+    for (size_t i = 0; i < MANUAL; i++)
+        bh_free(manual[i]);
+    bh_free(manual);
+    EXPECT(bh_gc_scan_manual(NULL));
+    bh_gc_unscan_manual(NULL);
+}
+
+TEST_PANICS(gc_unscan_of_what_is_not_scanned,
+            "bh_gc_unscan_manual(0x*): the object is not scanned; caller 0x*")
+{
+    test_begin();
+    bh_gc_unscan_manual(bh_malloc(10));
+}
+
+/* Large: its pages are free at once, so that any build finds it. What they have become by then, and
+ * so the message, depends on the build. */
+TEST_BREAKS(gc_manual_object_freed_while_it_is_scanned)
+{
+    test_begin();
+    void *manual = bh_malloc((size_t)1 << 20);
+    EXPECT(bh_gc_scan_manual(manual));
+    bh_free(manual);
+    bh_gc_collect();
+}

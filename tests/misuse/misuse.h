@@ -8,8 +8,11 @@
 
 #define CALLER "caller 0x* (*+0x*)"
 
-/* Of a manual object of 100 bytes: red zones take it to the next class. */
-#if REDZONE
+/* Of a manual object of 100 bytes: red zones take it to the next class, and to the next but two
+ * with who allocated it in them. */
+#if BH_DEBUG >= 2
+#define OBJECT_100 "object * (0x*, 160 bytes) of the manual span 0x*, class 11"
+#elif REDZONE
 #define OBJECT_100 "object * (0x*, 128 bytes) of the manual span 0x*, class 9"
 #else
 #define OBJECT_100 "object * (0x*, 112 bytes) of the manual span 0x*, class 8"

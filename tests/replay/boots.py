@@ -109,7 +109,7 @@ class Boot:
             self.figures.update((name, int(value)) for name, value in figures if name not in TEXTS)
         elif line.startswith("@end "):
             self.end = words[-1]
-        elif line:
+        elif line and not line.startswith("hd "):  # a heap dump's would be all that is left
             self.lines = (self.lines + [line])[-KEPT_LINES:]
 
     def run(self, command, on_line=None):

@@ -132,9 +132,25 @@ static void collect(void)
                  COLLECT_TRIES);
 }
 
+/* Of the collections that are forced along the trace the last one: the heap is at work then, while
+ * at the end most programs have freed nearly all. */
+static void dump_after_last(void)
+{
+    static uint64_t forced;
+
+    /* Relaxed: only the count itself matters, and each core gets another. */
+    uint64_t number = atomic_add_relaxed(&forced, 1) + 1;
+    if (replay.options.dump == 0 || number != replay.options.collects)
+        return;
+    if (!bh_gc_dump(NULL, NULL))
+        report_error(
+            "bh_gc_dump() failed: a core did not stop, or there is no memory for the text");
+}
+
 static void collected_collect(void)
 {
     collect();
+    dump_after_last();
     ask_after_collection();
 }
 

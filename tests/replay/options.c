@@ -58,7 +58,8 @@ static bool parse_word(const struct option *table, const char *word, size_t byte
         if (same(word, name, o->name) && parse_value(o, word + name + 1, bytes - name - 1))
             return true;
     print_log("@error command line: \"%.*s\" is not understood; known are trace=NAME "
-              "mode=alloc|gc gctrace=0|1 collects=N window=N corrupt=0|1 leak=N idle=0|1 hold=N\n",
+              "mode=alloc|gc gctrace=0|1 dump=0|1 collects=N window=N corrupt=0|1 leak=N idle=0|1 "
+              "hold=N\n",
               (int)bytes, word);
     return false;
 }
@@ -70,6 +71,7 @@ bool options_parse(const char *line, struct replay_options *options)
         {"trace", options->trace, sizeof(options->trace), NULL},
         {"mode", options->mode, sizeof(options->mode), NULL},
         {"gctrace", NULL, 0, &options->gctrace},
+        {"dump", NULL, 0, &options->dump},
         {"collects", NULL, 0, &options->collects},
         {"window", NULL, 0, &options->window},
         {"corrupt", NULL, 0, &options->corrupt},

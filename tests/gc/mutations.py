@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""
+What tools/mutate takes out of the collector, and the test that must notice.
+
+`old` is in `file` exactly once. A test that has to be lucky to notice has several `tries`. Orders that
+x86-64 keeps by itself are watched by ThreadSanitizer, which knows only those of the language.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+    name: str
+    what: str  # is taken out, in a few words
+    file: str
+    old: str
+    new: str
+    case: str  # the test, or a glob
+    machine: str = "host"
+    variant: str = ""
+    cores: int = 2
+    tries: int = 1
+
+
+def _tsan(*args, **more):
+    return Mutation(*args, **{"variant": "tsan-debug", "cores": 4, "tries": 3, **more})
+
+
+ORACLE = "gc_oracle_collections_by_growth"
+
+STOP = (
+    _tsan("stop-publish-order", "the release when a core stands still", "gc/stop.c",
+          "atomic_store_release(&me->still_for, number);",
+          "atomic_store_relaxed(&me->still_for, number);", ORACLE),
+    _tsan("stop-release-order", "the release that ends a stop", "gc/stop.c",
+          "atomic_store_release(&stop_number, number + 1);",
+          "atomic_store_relaxed(&stop_number, number + 1);", ORACLE),
+    Mutation("stop-patience", "giving up on a core that does not answer", "gc/stop.c",
+             "if (parts >= STOP_PATIENCE_PARTS)\n            return false;",
+             "if (parts >= STOP_PATIENCE_PARTS)\n            return true;",
+             "gc_core_that_does_not_stop_abandons_the_cycle"),
+    Mutation("stop-poll", "standing still while waiting for a lock", "gc/stop.c",
+             "arch_call_with_saved_registers(stop_handle_poll, NULL);", "(void)stop_handle_poll;",
+             "gc_who_waits_for_a_lock_stands_still", cores=4),
+    Mutation("stop-stack", "the stack of a core that stands still", "gc/stop.c",
+             "stop_publish_range(me, sp, top);", "stop_publish_range(me, top, top);",
+             "gc_stack_of_another_core_is_a_root"),
+)
+
+PARK = (
+    Mutation("park-counts", "a parked core counts as stopped", "gc/stop.c",
+             "return still_for == number || still_for == STOP_PARKED;",
+             "return still_for == number;", "gc_parked_core_does_not_hold_up_a_collection"),
+    _tsan("park-order", "the release when a core parks", "gc/stop.c",
+          "/* Release: pairs with stop_stands_still(). What this core wrote before it parked is seen. */\n"
+          "    atomic_store_release(&me->still_for, STOP_PARKED);",
+          "    atomic_store_relaxed(&me->still_for, STOP_PARKED);",
+          "gc_parking_and_collecting_in_any_order"),
+)
+
+REGISTERS = (
+    Mutation("registers-saved-x86", "r15", "arch/x86_64/registers.S",
+             "        pushq   %r15\n", "        pushq   $0\n", "gc_registers_are_stored"),
+    Mutation("registers-saved-collector-x86", "r15 of the core that collects", "arch/x86_64/registers.S",
+             "        pushq   %r15\n", "        pushq   $0\n",
+             "gc_pointer_in_a_saved_register_of_the_core_that_collects"),
+    Mutation("registers-scratch-x86", "r8", "arch/x86_64/registers.S",
+             "        pushq   %r8\n", "        pushq   $0\n", "gc_registers_are_stored"),
+    Mutation("registers-vector-x86", "all vector registers", "arch/x86_64/registers.S",
+             "#define SAVE_VECTOR_REGISTERS save_vector_registers",
+             "#define SAVE_VECTOR_REGISTERS", "gc_registers_are_stored"),
+    Mutation("registers-saved-aarch64", "x26 and x27", "arch/aarch64/registers.S",
+             "    stp     x26, x27, [sp, #80]\n", "    stp     xzr, xzr, [sp, #80]\n",
+             "gc_registers_are_stored",
+             machine="qemu-aarch64", variant="debug"),
+    Mutation("registers-vector-aarch64", "q20 and q21", "arch/aarch64/registers.S",
+             "    stp     q20, q21, [sp, #432]\n", "    stp     xzr, xzr, [sp, #432]\n",
+             "gc_registers_are_stored", machine="qemu-aarch64", variant="debug"),
+)
+
+ROOTS = (
+    Mutation("roots-registered", "registered ranges", "gc/roots.c",
+             "for (size_t i = 0; i < roots_registered_count; i++)\n        roots_visit(&to, ROOTS_GLOBAL",
+             "for (size_t i = roots_registered_count; i < roots_registered_count; i++)\n"
+             "        roots_visit(&to, ROOTS_GLOBAL",
+             "gc_bss_is_a_root"),
+    Mutation("roots-cores", "stacks and registers of cores", "gc/roots.c",
+             "    stop_each_range(roots_visit_core, &to);\n", "    (void)roots_visit_core;\n",
+             "gc_stack_is_a_root"),
+    Mutation("roots-pins", "pins", "gc/roots.c",
+             "slots + roots_pins.room * sizeof(*roots_pins.slots));", "slots);",
+             "gc_pins_hold_until_the_last_unpin"),
+    Mutation("roots-pins-oracle", "pins", "gc/roots.c",
+             "slots + roots_pins.room * sizeof(*roots_pins.slots));", "slots);", ORACLE, cores=4, tries=3),
+)
+
+SERVICES = (
+    Mutation("finalizer-contents", "what an object with a finalizer refers to", "gc/services.c",
+             "    each_batch(SPECIAL_FINALIZER, visit_batch, &to);\n", "    (void)visit_batch;\n",
+             "gc_finalizer_of_what_refers_runs_first"),
+    Mutation("finalizer-argument", "the arguments of finalizers", "gc/services.c",
+             "    visit_args(&to, SPECIAL_FINALIZER);\n", "", "gc_finalizer_argument_is_kept"),
+    Mutation("finalizer-revives", "marking what is about to be finalized", "gc/services.c",
+             "            mark_revived(&one->object, totals);\n", "            (void)mark_revived;\n",
+             "gc_finalizer_may_resurrect"),
+    Mutation("weak-clearing", "clearing weak references", "gc/services.c",
+             "    each_batch(SPECIAL_WEAK, clear_weak, NULL);\n", "    (void)clear_weak;\n", "gc_weak_*"),
+)
+
+FIND = (
+    Mutation("find-free-slot", "the check that a word's slot is allocated", "alloc/walk.h",
+             "if (idx >= span->objs || !bitmap_test(span->bits, idx))", "if (idx >= span->objs)",
+             "gc_free_gives_back_at_once"),
+    Mutation("find-class", "the check that a page is the collector's", "alloc/walk.h",
+             "if (page >= map->pages || atomic_load_acquire(&map->class_of[page]) != PAGE_COLLECTED)",
+             "if (page >= map->pages)", ORACLE, cores=4),
+    Mutation("one-past-the-end", "the byte more that every object gets", "alloc/collected.c",
+             "return size_class_for(bytes + 1);", "return size_class_for(bytes);",
+             "gc_one_past_the_end_*"),
+)
+
+MARK = (
+    _tsan("mark-bit", "the atomic operation that marks", "alloc/walk.h",
+          "return bitmap_set_atomic(span_mark_bits(object->span), object->idx);",
+          "return (bitmap_set(span_mark_bits(object->span), object->idx), true);",
+          "gc_four_cores_share_the_marking"),
+    Mutation("mark-overflow", "scanning again what did not fit the stack", "gc/mark.c",
+             "    mark_missed(m);\n", "    (void)mark_missed;\n", "gc_mark_stack_without_a_page"),
+    Mutation("mark-missed-high", "the upper end of what did not fit", "gc/work.c",
+             "    if (at > w->missed_hi)\n        w->missed_hi = at;\n", "", "gc_mark_stack_without_a_page"),
+    Mutation("mark-rest", "the rest of a large object", "gc/work.c",
+             "        *piece = work_cut(newest, WORK_PART_BYTES);\n",
+             "        *piece = work_cut(newest, WORK_PART_BYTES);\n        w->top_used--;\n",
+             "gc_large_objects_are_scanned_to_the_end"),
+    Mutation("mark-last-edges", "judging the last edges of a mark", "gc/mark.c",
+             "    } while (mark_settle(m));", "    } while (m == NULL);", ORACLE, cores=4),
+    Mutation("mark-layout-repeats", "elements of a typed array behind the first", "gc/mark.c",
+             "if (first == layout->words && layout->repeats)", "if (m == NULL)", ORACLE, cores=4),
+    Mutation("mark-thief-active", "a thief is active before it takes", "gc/work.c",
+             "        (void)atomic_add_acq_rel(&work_active, 1); /* before it takes: see the head of the file */\n",
+             "", "gc_four_cores_share_the_marking", cores=4),
+    Mutation("mark-close", "waiting until the helpers have left", "gc/work.c",
+             "for (unsigned round = 0; atomic_load_acquire(&work_gate) != 0; round++)\n        work_wait(round);",
+             "(void)atomic_load_acquire(&work_gate);", "gc_four_cores_share_the_marking", variant="tsan-debug", cores=4, tries=3),
+)
+
+SWEEP = (
+    Mutation("sweep-before-mark", "finishing the sweep before a mark", "gc/collect.c",
+             "    walk_sweep_all();\n", "", ORACLE, cores=4),
+    Mutation("sweep-cursors", "emptying the cursors before a mark", "alloc/sweep.c",
+             "    for (unsigned core = 0; core < bh_port_core_count(); core++)\n        core_empty(core);\n",
+             "", ORACLE, cores=4),
+    Mutation("sweep-clears-marks", "clearing the old bits when they become mark bits", "alloc/sweep.c",
+             "    memset(old_bits, 0, bitmap_words(span->objs) * sizeof(uint64_t));\n", "    (void)old_bits;\n",
+             ORACLE, cores=4),
+    Mutation("sweep-zeroes", "clearing memory that is used again", "alloc/collected.c",
+             "        clear_run(cursor);\n", "        (void)clear_run;\n",
+             "gc_objects_are_zero_after_reuse"),
+)
+
+MUTATIONS = STOP + PARK + REGISTERS + ROOTS + SERVICES + FIND + MARK + SWEEP
