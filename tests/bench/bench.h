@@ -26,6 +26,7 @@
 struct bench_options {
     unsigned threads; /* at least 2: how many work at once where the workload is for threads */
     unsigned effort;  /* percent of the usual amount of work */
+    unsigned markers; /* processors that a collector may use; of no matter to allocators */
     const char *file; /* the trace to replay, or NULL */
 };
 

@@ -23,9 +23,9 @@ HARDENED_BAR = 1.30
 REFERENCE = "mimalloc"
 
 
-def medians(samples, measure):
+def medians(samples, measure, measures=MEASURES):
     """{row: {allocator: median}}, rows and allocators in the order of the samples."""
-    value = MEASURES[measure][1]
+    value = measures[measure][1]
     cells = {}
     for sample in samples:
         cells.setdefault(sample.row, {}).setdefault(sample.allocator, []).append(value(sample))
@@ -134,8 +134,10 @@ def judge(time, peak, names, peers):
 
 def write_csv(samples, path):
     """Every run, for other people's statistics."""
+    more = sorted({key for sample in samples for key in sample.more})
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["row", "allocator", "round", "time_ns", "user_us", "system_us", "peak_kib", "checksum"])
+        writer.writerow(["row", "allocator", "round", "time_ns", "user_us", "system_us", "peak_kib", "checksum", *more])
         for s in samples:
-            writer.writerow([s.row, s.allocator, s.round, s.time_ns, s.user_us, s.system_us, s.peak_kib, s.checksum])
+            writer.writerow([s.row, s.allocator, s.round, s.time_ns, s.user_us, s.system_us, s.peak_kib, s.checksum,
+                             *[s.more.get(key, "") for key in more]])

@@ -37,6 +37,7 @@ class Sample:
     system_us: int
     peak_kib: int
     checksum: str
+    more: dict = field(default_factory=dict)  # what else a workload printed: {name: number}
 
     @property
     def cpu_ns(self):
@@ -99,26 +100,40 @@ def read_usage(path, complaint):
     return usage
 
 
-def run_once(row, allocator, number, plan):
+def launch(command, library, plan, outputs=()):
+    """Runs the command with the library preloaded: (its usage, the file with what it printed)."""
     output, usage_file = (os.path.join(plan.folder, name) for name in ("output", "usage"))
-    outputs = [os.path.join(plan.folder, name) for name in row.outputs]
     for path in [usage_file, *outputs]:
         if os.path.exists(path):
             os.unlink(path)
-    command = [LAUNCH, usage_file, allocator.library, *row.command]
-    if row.kind != "program":
-        command += plan.options
     with open(output, "wb") as file:
-        complaint = start_and_wait(command, plan.folder, file)
-    wall_ns, user_us, system_us, peak_kib, _ = read_usage(usage_file, complaint)
-    if row.kind == "program":
-        return Sample(row.name, allocator.name, number, wall_ns, user_us, system_us, peak_kib,
-                      digest_of([output, *outputs]))
+        complaint = start_and_wait([LAUNCH, usage_file, library, *command], plan.folder, file)
+    return read_usage(usage_file, complaint), output
+
+
+def run_program(row, allocator, number, plan):
+    outputs = [os.path.join(plan.folder, name) for name in row.outputs]
+    (wall_ns, user_us, system_us, peak_kib, _), output = launch(row.command, allocator.library, plan, outputs)
+    return Sample(row.name, allocator.name, number, wall_ns, user_us, system_us, peak_kib, digest_of([output, *outputs]))
+
+
+def run_workload(row, name, number, plan, command, library=""):
+    """A program that prints a line of name=number, time_ns and checksum among them."""
+    (_, user_us, system_us, peak_kib, _), output = launch([*command, *plan.options], library, plan)
     with open(output, encoding="utf-8", errors="replace") as file:
-        said = re.search(r"^time_ns=(\d+) checksum=(\d+)$", file.read(), re.M)
+        said = re.search(r"^time_ns=\d+ checksum=\d+( \w+=\d+)*$", file.read(), re.M)
     if not said:
         raise RunError("did not print its time and checksum")
-    return Sample(row.name, allocator.name, number, int(said[1]), user_us, system_us, peak_kib, said[2])
+    more = dict(word.split("=") for word in said[0].split())
+    time_ns, checksum = int(more.pop("time_ns")), more.pop("checksum")
+    return Sample(row.name, name, number, time_ns, user_us, system_us, peak_kib, checksum,
+                  {key: int(value) for key, value in more.items()})
+
+
+def run_once(row, allocator, number, plan):
+    if row.kind == "program":
+        return run_program(row, allocator, number, plan)
+    return run_workload(row, allocator.name, number, plan, row.command, allocator.library)
 
 
 def wrong_checksum(sample, checksums):
@@ -129,8 +144,9 @@ def wrong_checksum(sample, checksums):
     return f"its result is {sample.checksum}, but {first.checksum} with {first.allocator}"
 
 
-def run_all(plan, show):
-    """All samples, and the errors as {(row, allocator): text}. `show(done, total, row, text)` after each run."""
+def run_all(plan, show, run=run_once):
+    """All samples, and the errors as {(row, allocator): text}. `show(done, total, row, text)` after each run.
+    `run(row, allocator, round, plan)` gives a sample."""
     samples, errors, checksums = [], {}, {}
     order = list(plan.order())
     for done, (number, row, allocator) in enumerate(order, 1):
@@ -138,7 +154,7 @@ def run_all(plan, show):
         if key in errors:
             continue
         try:
-            sample = run_once(row, allocator, number, plan)
+            sample = run(row, allocator, number, plan)
             problem = wrong_checksum(sample, checksums)
             if problem:
                 raise RunError(problem)

@@ -1,0 +1,3 @@
+module bareheap.test/bench-gc
+
+go 1.19
