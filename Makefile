@@ -35,6 +35,7 @@ endif
 
 include mk/build.mk
 include mk/fuzz.mk
+include mk/bench-gc.mk
 
 # The recorded traces, as a source of the replay image.
 TRACES := $(sort $(wildcard tests/traces/*.bht))
@@ -73,15 +74,15 @@ TEST_IMAGES := $(TEST_CONFIGS:%=$(BUILD)/%/tests.elf) $(PROTECT_CONFIGS:%=$(BUIL
 # A make of our own with a job per processor, unless the caller's make already has job slots.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
 
-.PHONY: help run test soak fuzz coverage count check format size debug lib image traces setup clean ci
-.PHONY: bench bench-build run-build test-build soak-build count-build $(ARCHES:%=objects-%)
+.PHONY: help run test models soak fuzz coverage mutate count check format size debug lib image traces setup clean ci
+.PHONY: bench bench-gc bench-build run-build test-build soak-build count-build $(ARCHES:%=objects-%)
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | \
 	    while IFS='	' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
 	@printf '\nV=1 shows every command. build/<arch>[-debug|-asan|-tsan]/ is where everything lands.\n'
 
-run: ## replay real programs' allocations on both boards (BOARD= CORES= MEM= TRACE= ACCEL= GCTRACE=1)
+run: ## replay real programs' allocations on both boards (BOARD= CORES= MEM= TRACE= ACCEL= GCTRACE=1: pictures too)
 	@tools/setup.sh run
 	+@$(SUBMAKE) run-build
 	@tools/run $(if $(BOARD),--board $(BOARD)) $(if $(CORES),--cores $(CORES)) $(if $(MEM),--mem $(MEM)) \
@@ -98,6 +99,16 @@ bench: ## side by side with other allocators (ROUNDS=5 ROWS=a,b PEERS=a,b VARIAN
 	@tools/bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ROWS),--rows $(ROWS)) $(if $(PEERS),--peers $(PEERS)) \
 	    $(if $(VARIANT),--variant $(VARIANT)) $(if $(EFFORT),--effort $(EFFORT)) $(if $(filter 1,$(CPU)),--cpu)
 
+bench-gc: ## side by side with libgc and Go (ROUNDS=5 ROWS=a,b PEERS=a,b EFFORT=100)
+	@tools/setup.sh bench-gc
+	+@$(SUBMAKE) bench-gc-build
+	@tools/bench-gc $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ROWS),--rows $(ROWS)) $(if $(PEERS),--peers $(PEERS)) \
+	    $(if $(EFFORT),--effort $(EFFORT))
+
+models: ## the SPIN models of the stop protocol and of parallel marking's end, and that they can fail
+	@tools/setup.sh models
+	@tools/models
+
 soak: ## interrupts that allocate, for SECONDS=60 on every board, with each of the protections
 	@tools/setup.sh soak
 	+@$(SUBMAKE) soak-build
@@ -107,6 +118,10 @@ fuzz: ## random scripts against oracles with libFuzzer (FUZZ_SECONDS=180 FUZZ_TA
 	@tools/setup.sh fuzz
 	+@$(SUBMAKE) fuzz-build
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_TARGET='$(FUZZ_TARGET)' tools/fuzz
+
+mutate: ## takes one thing after the other out of the collector; a test must notice (CASE='stop-*')
+	@tools/setup.sh run
+	@tools/mutate $(if $(CASE),--case '$(CASE)')
 
 coverage: ## lines and branches of alloc/ that the tests on the host reach: build/coverage/index.html
 	@tools/setup.sh coverage
@@ -166,7 +181,7 @@ ALL_SOURCES = $(call library_sources,$(1)) $(call board_sources,$(1)) $(HARNESS_
               $(filter-out $(BUILD)/%,$(sort $(foreach i,$(IMAGES),$(IMAGE_SOURCES_$(i)))))
 $(foreach a,$(ARCHES),$(eval objects-$(a): $(call objects,$(a),$(call ALL_SOURCES,$(a)))))
 objects-host: $(call preload_objects,preload)
-objects-host: $(call objects,host,$(call sources_in,tests/host tests/bench tests/fuzz))
+objects-host: $(call objects,host,$(call sources_in,tests/host tests/bench tests/fuzz) $(BENCH_GC_SOURCES))
 LIBRARY_CONFIGS := $(ARCHES) $(PROTECT_CONFIGS)
 .PHONY: $(LIBRARY_CONFIGS:%=library-objects-%)
 $(foreach c,$(LIBRARY_CONFIGS),$(eval library-objects-$(c): $(call objects,$(c),$(call library_sources,$(call arch_of,$(c))))))
@@ -175,4 +190,4 @@ run-build: $(RUN_IMAGES)
 bench-build: $(BENCH_PROGRAMS) $(call preload_library,preload) $(if $(VARIANT),$(call preload_library,preload-$(VARIANT)))
 count-build: $(COUNT_IMAGES) $(NEWLIB_IMAGES)
 soak-build: $(SOAK_CONFIGS:%=$(BUILD)/%/tests.elf)
-test-build: $(LIBRARIES) $(TEST_IMAGES) $(HOST_PROGRAMS) $(PRELOAD_TESTS) $(BENCH_PROGRAMS) $(FUZZ_TEST_PROGRAMS)
+test-build: $(LIBRARIES) $(TEST_IMAGES) $(HOST_PROGRAMS) $(PRELOAD_TESTS) $(BENCH_PROGRAMS) $(BENCH_GC_TESTS) $(FUZZ_TEST_PROGRAMS)

@@ -3,7 +3,7 @@
 #
 # Installs what a make target needs and this machine lacks.
 #
-#     tools/setup.sh lib|run|test|soak|count|check|debug|traces|bench|fuzz|coverage|all
+#     tools/setup.sh lib|run|test|models|soak|count|check|debug|traces|bench|bench-gc|fuzz|coverage|all
 #
 # 1. The programs a target needs are looked up in PATH: when all are there, that is all that happens.
 # 2. On Debian and Ubuntu the packages of the missing ones are installed with apt-get, with sudo when
@@ -31,27 +31,33 @@ libraries=/usr/lib/$(uname -m)-linux-gnu
 compared="$libraries/libmimalloc.so.2:libmimalloc2.0 $libraries/libjemalloc.so.2:libjemalloc2"
 compared="$compared $libraries/libtcmalloc_minimal.so.4:libtcmalloc-minimal4 gnuplot:gnuplot-nox clang-14:clang-14 node:nodejs"
 compared="$compared sqlite3:sqlite3 lua5.4:lua5.4 perl:perl git:git /usr/include/stb/stb_truetype.h:libstb-dev"
+# What tools/bench-gc compares with.
+collectors="/usr/include/gc/gc.h:libgc-dev go:golang-go gnuplot:gnuplot-nox"
 # What tests/preload runs under the preload library, and skips where it is missing (redis, which comes
 # as a service, is left to the user).
 preloaded="g++:g++ perl:perl git:git sqlite3:sqlite3 xz:xz-utils node:nodejs clang-14:clang-14"
 # libFuzzer is where clang's other runtimes are.
 fuzzer="clang-14:clang-14 /usr/lib/clang/14/lib/linux/libclang_rt.fuzzer-$(uname -m).a:libclang-rt-14-dev"
 counter="gcovr:gcovr"
+# What tools/models checks models with.
+models="spin:spin"
 
 case $target in
     lib) needed="$build" ;;
     run | soak) needed="$build $qemu" ;;
     count) needed="$build $qemu xz:xz-utils" ;;
-    test) needed="$build $qemu $preloaded" ;;
-    check) needed="$build $analysis" ;;
+    test) needed="$build $qemu $preloaded $debugger $models" ;;
+    models) needed="$build $models" ;;
+    check) needed="$build $analysis /usr/include/gc/gc.h:libgc-dev" ;;
     debug) needed="$build $qemu $debugger" ;;
     traces) needed="$build $recorded" ;;
     bench) needed="$build $compared" ;;
+    bench-gc) needed="$build $collectors" ;;
     fuzz) needed="$build $fuzzer" ;;
     coverage) needed="$build $counter" ;;
-    all) needed="$build $qemu $analysis $debugger $recorded $preloaded $compared $fuzzer $counter" ;;
+    all) needed="$build $qemu $analysis $debugger $recorded $preloaded $compared $collectors $fuzzer $counter $models" ;;
     *)
-        echo "setup: no target $target; there are lib, run, test, soak, count, check, debug, traces, bench, fuzz, coverage, all" >&2
+        echo "setup: no target $target; there are lib, run, test, models, soak, count, check, debug, traces, bench, bench-gc, fuzz, coverage, all" >&2
         exit 2
         ;;
 esac

@@ -33,6 +33,9 @@ def flags_for(path):
     flags = ["-std=gnu11", "-I.", "-Iinclude", "-DBH_DEBUG=2"]
     if path.startswith(("boards/preload/", "tests/preload/")):
         return [*flags, "-DBH_PORT_IRQ=1", "-DBH_PORT_ALONE=1", "-DBH_PROTECT=4", "-DBH_MIN_ALIGN=16", "-DBH_MAX_CORES=1024"]
+    if path.startswith("tests/bench-gc/"):
+        collector = "libgc" if "/libgc/" in path else "bareheap"
+        return [*flags, "-DBH_PORT_IRQ=1", "-D_GNU_SOURCE", f"-Itests/bench-gc/{collector}"]
     if path.startswith(("boards/host/", "tools/", "tests/traces/selftest/", "tests/host/", "tests/bench/", "tests/fuzz/")):
         return [*flags, "-DBH_PORT_IRQ=1", "-D_GNU_SOURCE"]
     cpu = "aarch64" if "aarch64" in path else "x86_64"

@@ -22,6 +22,18 @@ start: movq %gs:8, %rcx
 commit: addq $8, (%rcx, %rsi, 8)
 """
 
+X86_BUMP = """
+start: movq %gs:8, %rcx
+   movq 1280(%rcx, %rdi, 8), %rcx
+   testq %rcx, %rcx
+   jz out
+   movq (%rcx, %rsi, 8), %rax
+   cmpq 8(%rcx, %rsi, 8), %rax
+   je out
+   movq 16(%rcx, %rsi, 8), %rdx
+commit: addq %rdx, (%rcx, %rsi, 8)
+"""
+
 ARM_POP = """
 start: mrs x3, tpidr_el1
    ldr x3, [x3, #8]
@@ -43,6 +55,21 @@ start: mrs x2, tpidr_el1
 commit: str x3, [x2]
 """
 
+ARM_BUMP = """
+start: mrs x2, tpidr_el1
+   ldr x2, [x2, #8]
+   ldr x2, [x2, x4, lsl #3]
+   cbz x2, out
+   add x2, x2, x1, lsl #3
+   ldr x0, [x2]
+   ldr x3, [x2, #8]
+   cmp x0, x3
+   b.eq out
+   ldr x3, [x2, #16]
+   add x3, x3, x0
+commit: str x3, [x2]
+"""
+
 
 def broken(good, old, new):
     assert good.count(old) == 1, (good, old)
@@ -52,6 +79,9 @@ def broken(good, old, new):
 X86_CASES = (
     ("pop", "", X86_POP),
     ("push", "", X86_PUSH),
+    ("bump", "", X86_BUMP),
+    ("the row is destroyed", "destroys its input rdi", broken(X86_BUMP, "   testq", "   movq (%rcx), %rdi\n   testq")),
+    ("the end moves too", "writes memory before the commit", broken(X86_BUMP, "commit:", "   addq %rdx, 8(%rcx, %rsi, 8)\ncommit:")),
     ("the class is destroyed", "destroys its input rdx", broken(X86_POP, "%rax\n   testq", "%rdx\n   testq")),
     ("the low half of an input is destroyed", "destroys its input rdi",
      broken(X86_PUSH, "8(%rax)", "8(%rax)\n   movl $0, %edi")),
@@ -82,6 +112,9 @@ X86_CASES = (
 ARM_CASES = (
     ("pop", "", ARM_POP),
     ("push", "", ARM_PUSH),
+    ("bump", "", ARM_BUMP),
+    ("the row is destroyed", "destroys its input x4", broken(ARM_BUMP, "   cbz", "   ldr x4, [x2]\n   cbz")),
+    ("the object is stepped in place", "writes memory before the commit", broken(ARM_BUMP, "   ldr x3, [x2, #16]", "   str x0, [x2, #16]\n   ldr x3, [x2, #16]")),
     ("the class is destroyed", "destroys its input x2", broken(ARM_POP, "ldr x0, [x4], #-8", "ldr x2, [x4], #-8")),
     ("the low half of an input is destroyed", "destroys its input x0",
      broken(ARM_PUSH, "[x3, #8]!", "[x3, #8]!\n   mov w0, w4")),
