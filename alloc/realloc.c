@@ -16,6 +16,7 @@
 #include "alloc/page_heap.h"
 #include "alloc/redzone.h"
 #include "alloc/room.h"
+#include "alloc/span.h"
 #include "kernel-lib/memory.h"
 
 /* ---- realloc ---- */
@@ -72,8 +73,22 @@ static BH_COLD bool may_stay(void *object, size_t room)
                             : room <= span_object_bytes(span) && large_resize(span, room);
 }
 
+/* What most resizes come to, before anything else is asked: a small object that is the right size
+ * as it is. In plain builds, where nothing has to be done to it. */
+static inline bool fits_as_it_is(const void *object, size_t bytes)
+{
+    uintptr_t address = (uintptr_t)object;
+    if (!MALLOC_PLAIN || !page_class_is_small(pagemap_class(address)))
+        return false; /* NULL too */
+    const struct bh_span *span = pagemap_span(address);
+    return bytes <= span->object_bytes && 2 * bytes > span->object_bytes &&
+           span_is_object(span, address);
+}
+
 void *bh_realloc(void *object, size_t bytes)
 {
+    if (BH_LIKELY(fits_as_it_is(object, bytes)))
+        return object;
     if (!object)
         return bh_malloc(bytes);
     size_t usable = malloc_check("bh_realloc", object, CRIME_CALLER());
