@@ -51,10 +51,10 @@ enum span_state {
 };
 
 enum run_flags {
-    RUN_ZEROED = 1,  /* a span whose every byte was zero when its pages were taken */
-    RUN_MARKED = 2,  /* free, and some of its pages may have another class byte than PAGE_FREE */
-    RUN_GUARDED = 4, /* a large span with a guard page before and behind it (guard.h) */
-    RUN_GUARD = 8,   /* private: one of the two */
+    RUN_ZEROED = 1,   /* a span whose every byte was zero when its pages were taken */
+    RUN_MARKED = 2,   /* free, and some of its pages may have another class byte than PAGE_FREE */
+    RUN_GUARDED = 4,  /* a large span with a guard page before and behind it (guard.h) */
+    RUN_GUARD = 8,    /* private: one of the two */
     RUN_SPECIAL = 16, /* collected: an object of it has, or had, a finalizer or the like */
 };
 

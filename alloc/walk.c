@@ -129,6 +129,12 @@ void walk_pages_free(void *pages)
     page_heap_free(run);
 }
 
+void walk_own_state(uintptr_t *lo, uintptr_t *hi)
+{
+    *lo = (uintptr_t)&page_heap;
+    *hi = (uintptr_t)(&page_heap + 1);
+}
+
 size_t walk_region_bytes(void)
 {
     return atomic_load_relaxed(&page_heap.region_bytes); /* a figure to scale by */

@@ -284,6 +284,10 @@ void walk_pages_free(void *pages);
  */
 size_t walk_describe(uintptr_t address, char *buffer, size_t bytes);
 
+/* The allocator's state that has addresses of pages in it, whole words: no root, though it lies in
+ * the image's data. */
+void walk_own_state(uintptr_t *lo, uintptr_t *hi);
+
 /* Bytes of all regions: what a minimum heap is scaled by. */
 size_t walk_region_bytes(void);
 

@@ -157,6 +157,20 @@ static void roots_visit_core(uintptr_t lo, uintptr_t hi, void *arg)
     roots_visit(arg, ROOTS_STACK, lo, hi);
 }
 
+/* A range that may have the allocator's own state in it: that knows where the heap's pages begin,
+ * and so where the first object is. What it refers to is not held by that. */
+static void roots_visit_global(const struct roots_visit *to, uintptr_t lo, uintptr_t hi)
+{
+    struct roots_range own;
+    walk_own_state(&own.lo, &own.hi);
+    if (own.lo >= hi || own.hi <= lo) {
+        roots_visit(to, ROOTS_GLOBAL, lo, hi);
+        return;
+    }
+    roots_visit(to, ROOTS_GLOBAL, lo, own.lo);
+    roots_visit(to, ROOTS_GLOBAL, own.hi, hi);
+}
+
 static void roots_visit_stack(const void *lo, const void *hi, void *arg)
 {
     roots_visit(arg, ROOTS_STACK, (uintptr_t)lo, (uintptr_t)hi);
@@ -190,7 +204,7 @@ void roots_each(void (*visit)(enum roots_kind kind, uintptr_t lo, uintptr_t hi, 
 {
     struct roots_visit to = {visit, arg};
     for (size_t i = 0; i < roots_registered_count; i++)
-        roots_visit(&to, ROOTS_GLOBAL, roots_registered[i].range.lo, roots_registered[i].range.hi);
+        roots_visit_global(&to, roots_registered[i].range.lo, roots_registered[i].range.hi);
     stop_each_range(roots_visit_core, &to);
     bh_port_for_each_stack(roots_visit_stack, &to);
     for (const struct bh_gc_stack *stack = roots_stacks; stack != NULL; stack = stack->next)

@@ -76,7 +76,8 @@
 
 /*
  * What is copied of a parking core's stack from the end of bh_gc_park()'s frame down: the registers
- * that survive a call lie there, in 256 bytes on AArch64; and the rest of that frame (STOP_FRAME_REST_BYTES above its record).
+ * that survive a call lie there, in 256 bytes on AArch64; and the rest of that frame
+ * (STOP_FRAME_REST_BYTES above its record).
  */
 #define STOP_PARK_WORDS       160
 #define STOP_FRAME_REST_BYTES 128

@@ -33,6 +33,7 @@ void board_yield(void)
 void board_rest(void)
 {
     const struct timespec moment = {0, 100000};
+    host_irq_reopen();
     nanosleep(&moment, NULL);
 }
 

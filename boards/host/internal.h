@@ -35,6 +35,13 @@
 /* The stack for reports of faults: the kernel's frame (12 KiB with all vector state) and ours. */
 #define HOST_FAULT_STACK_BYTES ((size_t)64 << 10)
 
+/* irq.c, the end of its head. */
+#if defined(__SANITIZE_THREAD__)
+#define HOST_LOSES_SIGNALS 1
+#else
+#define HOST_LOSES_SIGNALS 0
+#endif
+
 /* A stretch of addresses: a stack. */
 struct host_range {
     uintptr_t lo;
@@ -58,6 +65,7 @@ struct host_self {
     void (*timer_handler)(void);   /* NULL: no timer runs */
     timer_t timer;
     struct step_state *step; /* board_interrupt_at() is under way */
+    uint32_t reopen_in;      /* unmaskings to go (HOST_LOSES_SIGNALS) */
 };
 
 /* The allocator's slot of the core whose thread this is (mk/config.mk: BH_CORE_SLOT). */
@@ -98,6 +106,9 @@ void host_irq_init(void);
 
 /* Unmasks interrupts of this core and takes those that came meanwhile. */
 void host_irq_enable(void);
+
+/* For where a core rests or waits: lets signals in again that ThreadSanitizer shut out. */
+void host_irq_reopen(void);
 
 /* The program counter of interrupted code, in the frame that a signal handler gets. */
 uintptr_t *host_saved_pc(void *context);

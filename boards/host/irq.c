@@ -33,6 +33,12 @@
  * look at pending), so interrupts come late but come. A loop that computes and does neither is not
  * interrupted under TSan. Such a late call has a stale ucontext, in which a program counter that is
  * moved moves nothing: builds for TSan have BH_PROTECT_MASK (mk/config.mk).
+ *
+ * It also keeps one place per thread for the signal mask that it restores after a late call. A
+ * handler that waits, and so has it make a late call inside the late call, leaves the thread with
+ * all signals blocked for good: a core that never stops again (seen with gcc 12 in one of ten
+ * replays). So under TSan the two signals are let in again where a thread rests, and now and then
+ * where it unmasks.
  */
 #define _GNU_SOURCE
 #include "arch/arch.h"
@@ -42,9 +48,14 @@
 #include "kernel-lib/check.h"
 #include <bareheap/port.h>
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+/* Unmaskings from one look after the signal mask to the next: it is a system call. */
+#define REOPEN_EVERY 255
 
 /* Does the work of the interrupts in `bits`, masked. */
 static void irq_dispatch(uint32_t bits)
@@ -114,11 +125,27 @@ void host_irq_init(void)
     (void)sigaction(HOST_SIGNAL_TIMER, &action, NULL);
 }
 
+/* Lets the two signals in again, if this thread may take them. */
+void host_irq_reopen(void)
+{
+    sigset_t both;
+    if (!HOST_LOSES_SIGNALS || host_self.masked)
+        return;
+    sigemptyset(&both);
+    sigaddset(&both, HOST_SIGNAL_STOP);
+    sigaddset(&both, HOST_SIGNAL_TIMER);
+    (void)pthread_sigmask(SIG_UNBLOCK, &both, NULL);
+}
+
 void host_irq_enable(void)
 {
     compiler_barrier();
     host_self.masked = 0;
     compiler_barrier();
+    if (HOST_LOSES_SIGNALS && host_self.reopen_in-- == 0) {
+        host_self.reopen_in = REOPEN_EVERY;
+        host_irq_reopen();
+    }
     /* Relaxed: see irq_take(). */
     if (BH_UNLIKELY(atomic_load_relaxed(&host_self.pending) != 0))
         irq_take(atomic_exchange_acquire(&host_self.pending, 0));

@@ -118,7 +118,7 @@ static __attribute__((noinline)) void make_dropped(void)
     root = NULL;
 }
 
-TEST(leaks_by_way_of_garbage)
+TEST_ALONE(leaks_by_way_of_garbage)
 {
     expect_leaks(make_dropped, MANY, free_hidden);
 }
@@ -152,7 +152,8 @@ static __attribute__((noinline)) void make_ring(void)
     *(uintptr_t *)test_show(first) = (uintptr_t)last;
 }
 
-TEST(leaks_in_a_ring)
+/* One stale word holds all. */
+TEST_ALONE(leaks_in_a_ring)
 {
     expect_leaks(make_ring, MANY, free_hidden);
 }

@@ -123,7 +123,7 @@ TEST_ALONE(gc_exhaustion_and_recovery)
     bh_heap_verify();
 }
 
-TEST(gc_malloc_under_pressure_collects)
+TEST_ALONE(gc_malloc_under_pressure_collects)
 {
     test_begin();
     test_collect();

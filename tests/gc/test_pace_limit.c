@@ -80,7 +80,7 @@ TEST(pace_garbage_stays_under_the_limit)
 }
 
 /* The bucket is full, as if a cycle had taken an hour: the heap passes the limit. */
-TEST(pace_full_limiter_holds_back)
+TEST_ALONE(pace_full_limiter_holds_back)
 {
     uint64_t now_ns = bh_port_now_ns();
     test_begin();

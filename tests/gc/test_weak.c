@@ -234,7 +234,7 @@ static __attribute__((noinline)) void make_many(struct bh_gc_weak **made, size_t
     }
 }
 
-TEST(gc_weak_references_by_the_million)
+TEST_ALONE(gc_weak_references_by_the_million)
 {
     size_t count = most_references();
     struct bh_gc_stats before;

@@ -66,12 +66,15 @@ void heap_test_on_all_cores(void (*fn)(void *arg), void *arg)
         board_wait(core);
 }
 
+/* Interrupts off: one that asks a core for its cache may come late. */
 void heap_test_verify_at_barrier(void)
 {
+    uintptr_t irq = arch_irq_save();
     harness_barrier();
     if (bh_port_core() == 0)
         bh_heap_verify();
     harness_barrier();
+    arch_irq_restore(irq);
 }
 
 /* ---- contents ---- */
