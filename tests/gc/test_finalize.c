@@ -62,6 +62,7 @@ void finalize_collect(void)
 uint64_t finalize_begin(void (*also_do)(struct node *node))
 {
     test_begin();
+    finalize_also = NULL;
     for (int i = 0; i < 2; i++)
         finalize_collect(); /* leftovers of other tests */
     finalize_also = also_do;

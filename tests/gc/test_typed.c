@@ -189,7 +189,7 @@ static __attribute__((noinline)) void make_tail(size_t tail_bytes, uintptr_t *he
     }
 }
 
-TEST(gc_typed_tail_holds_nothing)
+TEST_ALONE(gc_typed_tail_holds_nothing)
 {
     enum { MOST = 10000 };
     static uintptr_t head, tail[MOST];
