@@ -13,6 +13,10 @@
  * dead stack slots and the like. */
 #define TEST_LEFTOVERS 16
 
+/* So many rounds on the host, an eighth of them under emulation, where a collection takes a second
+ * when there are more cores than processors. */
+unsigned test_rounds(unsigned rounds);
+
 /* A node of lists and trees; `magic` says which test it belongs to. */
 struct node {
     uint64_t magic;

@@ -73,7 +73,7 @@ static __attribute__((noinline)) void make_and_free(uint64_t magic, bool due)
         bh_gc_free(test_show(hidden[i]));
 }
 
-TEST(gc_free_drops_finalizers_and_cleanups)
+TEST_ALONE(gc_free_drops_finalizers_and_cleanups)
 {
     finalize_begin(NULL);
     struct bh_gc_stats before = finalize_stats();

@@ -213,15 +213,24 @@ TEST(gc_interrupts_off_exhaustion_is_null)
     test_give_memory();
 }
 
-TEST(gc_idle_work_sweeps)
+/* A cycle in which nothing was reached, and nothing is swept yet. */
+TEST_ALONE(gc_idle_work_sweeps)
 {
     test_begin();
-    test_collect();
-    EXPECT(!bh_gc_work(1)); /* bh_gc_collect() has swept all */
-    EXPECT(allocate_until(walk_is_unswept));
+    bh_gc_set_percent(-1);
+    for (unsigned i = 0; i < 1000; i++)
+        test_node(1, i);
+    uintptr_t irq = arch_irq_save();
+    walk_sweep_all();
+    walk_cycle_begin();
+    walk_cycle_end(0);
+    arch_irq_restore(irq);
+    EXPECT(walk_is_unswept());
     while (bh_gc_work(8))
         continue;
     EXPECT(!walk_is_unswept());
+    bh_gc_set_percent(100);
+    test_collect();
 }
 
 /* ---- the timer interrupt allocates ---- */

@@ -177,14 +177,14 @@ TEST(checkmark_agrees_on_typed_objects)
     struct pair *list = NULL;
     test_begin();
     bh_gc_set_checkmark(true);
-    for (uintptr_t i = 0; i < 1000; i++) {
+    for (uintptr_t i = 0; i < test_rounds(1000); i++) {
         struct pair *pair = bh_gc_alloc_typed(&pair_type);
         *pair = (struct pair){list, (uintptr_t)list - 16};
         list = pair;
         struct pair *row = bh_gc_alloc_typed_array(&pair_type, 5);
         row[i % 5].next = list;
         pair->number = (uintptr_t)row;
-        if (i % 250 == 0)
+        if (i % test_rounds(250) == 0)
             test_collect();
     }
     bh_gc_set_checkmark(false);
@@ -197,7 +197,7 @@ TEST(checkmark_agrees_under_stress)
     mutate(500);
     bh_gc_set_checkmark(true);
     bh_gc_set_stress(10);
-    mutate(300);
+    mutate(test_rounds(300));
     bh_gc_set_stress(0);
     bh_gc_set_checkmark(false);
     drop_slots();
@@ -212,7 +212,7 @@ TEST_ALL_CORES(checkmark_agrees_on_all_cores)
     }
     harness_barrier();
     struct node *mine = test_node(27, core);
-    for (unsigned i = 0; i < 2000; i++) {
+    for (unsigned i = 0; i < test_rounds(2000); i++) {
         struct node *node = test_node(27, i);
         node->left = mine->left;
         mine->left = i % 300 == 0 ? NULL : node;
