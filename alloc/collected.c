@@ -422,8 +422,10 @@ static bool is_reserved_here(const struct bh_span *span, uintptr_t address)
 {
     const struct collected_central *central = collected_central_of(span);
     const struct arch_cursor *row = central->size_class ? cursor_here(central->row, 0) : NULL;
+    if (!row)
+        return false;
     const struct arch_cursor *cursor = row + central->word / CURSOR_WORDS;
-    return row && address >= cursor->next && address < cursor->end;
+    return address >= cursor->next && address < cursor->end;
 }
 
 /* A swept, listed span has one more free object. True when the span is whole and out of its list.

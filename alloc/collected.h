@@ -54,9 +54,10 @@ extern struct collected_central *collected_typed;
  * other cores add meanwhile are left out. */
 struct collected_central *collected_next(const struct collected_central *central);
 
-#define for_each_central(central)                                                          \
-    for (struct collected_central *central = &collected_centrals[0][0]; (central) != NULL; \
-         (central) = collected_next(central))
+#define for_each_central(central)                                 \
+    for (struct collected_central *central = /* NOLINT: a name */ \
+         &collected_centrals[0][0];                               \
+         (central) != NULL; (central) = collected_next(central))
 
 /* The cycle that swept spans carry; all cores are stopped when it changes. */
 extern uint8_t sweep_cycle;

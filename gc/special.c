@@ -169,7 +169,7 @@ static void hash_split(void)
     uint32_t next;
     for (uint32_t id = *from; id != 0; id = next) {
         struct special at = special_at(id);
-        next = at.chunk->link_of[at.place].next;
+        next = at.chunk->link_of[at.place].next; /* NOLINT: what is linked has a chunk */
         if (bucket_number(at.chunk->object[at.place]) != new)
             continue;
         chain_remove(from, id);
@@ -217,7 +217,7 @@ static uint32_t chain_find(uint32_t id, uintptr_t object)
 {
     while (id != 0) {
         struct special at = special_at(id);
-        uintptr_t word = at.chunk->object[at.place];
+        uintptr_t word = at.chunk->object[at.place]; /* NOLINT: what is linked has a chunk */
         if (word == special_hide(object) || word == object)
             return id;
         id = at.chunk->link_of[at.place].next;

@@ -244,19 +244,26 @@ TEST(gc_typed_sizes_that_overflow)
     EXPECT(bh_gc_alloc_typed_tail(&pair_type, 0) != NULL);
 }
 
+enum { BY_HAND = 1000 };
+
+static void make_by_hand(void **objects)
+{
+    for (size_t i = 0; i < BY_HAND; i++) {
+        objects[i] = i % 2 ? bh_gc_alloc_typed(&pair_type)
+                           : bh_gc_alloc_typed_array(&mixed_type, 1 + i * 10);
+        BH_CHECK(objects[i] != NULL, "test: no memory");
+    }
+}
+
 TEST(gc_typed_free_by_hand)
 {
-    static void *objects[1000];
+    static void *objects[BY_HAND];
     test_begin();
     bh_gc_set_percent(-1);
     for (size_t round = 0; round < 4; round++) {
-        for (size_t i = 0; i < 1000; i++) {
-            objects[i] = i % 2 ? bh_gc_alloc_typed(&pair_type)
-                               : bh_gc_alloc_typed_array(&mixed_type, 1 + i * 10);
-            REQUIRE(objects[i] != NULL);
-        }
+        make_by_hand(objects);
         size_t before = collected_bytes();
-        for (size_t i = 0; i < 1000; i++) {
+        for (size_t i = 0; i < BY_HAND; i++) {
             bh_gc_free(objects[i]);
             objects[i] = NULL;
         }

@@ -330,7 +330,7 @@ TEST_ALL_CORES(gc_weak_get_races_with_collections)
     if (bh_port_core() == 0)
         race_begin();
     harness_barrier();
-    for (unsigned round = 0; bh_port_core() == 0 && round < RACE_ROUNDS; round++) {
+    for (unsigned round = 0; bh_port_core() == 0 && round < test_rounds(RACE_ROUNDS); round++) {
         for (size_t n = 0; n < 8; n++)
             replace(harness_random_below(RACE_REFERENCES));
         EXPECT(bh_gc_collect());
