@@ -105,3 +105,9 @@ void bh_gc_get_stats(struct bh_gc_stats *stats)
     spinlock_release(&counters_lock, irq);
     counters_ask(stats);
 }
+
+void counters_own_state(uintptr_t *lo, uintptr_t *hi)
+{
+    *lo = (uintptr_t)&counters;
+    *hi = (uintptr_t)(&counters + 1);
+}

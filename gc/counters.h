@@ -15,4 +15,7 @@ void counters_add(struct collect_cycle *cycle);
 /* An abandoned one, after its stop. */
 void counters_add_abandoned(void);
 
+/* Its state, whole words: figures, and no roots. */
+void counters_own_state(uintptr_t *lo, uintptr_t *hi);
+
 #endif

@@ -363,3 +363,9 @@ void pace_describe(struct pace_report *report)
     };
     spinlock_release(&pace_lock, irq);
 }
+
+void pace_own_state(uintptr_t *lo, uintptr_t *hi)
+{
+    *lo = (uintptr_t)&pace;
+    *hi = (uintptr_t)(&pace + 1);
+}

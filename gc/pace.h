@@ -72,6 +72,9 @@ struct pace_report {
 };
 void pace_describe(struct pace_report *report);
 
+/* Its state, whole words: figures, and no roots. */
+void pace_own_state(uintptr_t *lo, uintptr_t *hi);
+
 /* ---- for tests ---- */
 
 #define PACE_PERIOD_NS ((uint64_t)120 * 1000000000)

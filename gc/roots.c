@@ -20,6 +20,8 @@
  */
 #include "gc/roots.h"
 #include "alloc/walk.h"
+#include "gc/counters.h"
+#include "gc/pace.h"
 #include "gc/services.h"
 #include "gc/stop.h"
 #include "gc/table.h"
@@ -27,6 +29,9 @@
 #include "kernel-lib/spinlock.h"
 #include <bareheap/gc.h>
 #include <bareheap/port.h>
+
+/* Pieces of state that are no roots. */
+#define ROOTS_OWN 3
 
 struct registered {
     const void *given_lo; /* what bh_gc_remove_root() names it by */
@@ -157,18 +162,32 @@ static void roots_visit_core(uintptr_t lo, uintptr_t hi, void *arg)
     roots_visit(arg, ROOTS_STACK, lo, hi);
 }
 
-/* A range that may have the allocator's own state in it: that knows where the heap's pages begin,
- * and so where the first object is. What it refers to is not held by that. */
-static void roots_visit_global(const struct roots_visit *to, uintptr_t lo, uintptr_t hi)
+/*
+ * A range that may have the library's own state in it, which is no root: the allocator knows where
+ * the heap's pages begin, and so where the first object is; and on a machine whose RAM begins near
+ * 0 the figures of pacing are addresses, goals above all.
+ */
+static void roots_visit_global(const struct roots_visit *to, struct roots_range range,
+                               const struct roots_range *own, size_t own_count)
 {
-    struct roots_range own;
-    walk_own_state(&own.lo, &own.hi);
-    if (own.lo >= hi || own.hi <= lo) {
-        roots_visit(to, ROOTS_GLOBAL, lo, hi);
-        return;
+    for (; own_count > 0; own++, own_count--) {
+        if (own->lo >= range.hi || own->hi <= range.lo)
+            continue;
+        struct roots_range before = {range.lo, own->lo};
+        roots_visit_global(to, before, own + 1, own_count - 1);
+        range.lo = own->hi;
     }
-    roots_visit(to, ROOTS_GLOBAL, lo, own.lo);
-    roots_visit(to, ROOTS_GLOBAL, own.hi, hi);
+    roots_visit(to, ROOTS_GLOBAL, range.lo, range.hi);
+}
+
+static void roots_visit_globals(const struct roots_visit *to)
+{
+    struct roots_range own[ROOTS_OWN];
+    walk_own_state(&own[0].lo, &own[0].hi);
+    pace_own_state(&own[1].lo, &own[1].hi);
+    counters_own_state(&own[2].lo, &own[2].hi);
+    for (size_t i = 0; i < roots_registered_count; i++)
+        roots_visit_global(to, roots_registered[i].range, own, ROOTS_OWN);
 }
 
 static void roots_visit_stack(const void *lo, const void *hi, void *arg)
@@ -203,8 +222,7 @@ void roots_each(void (*visit)(enum roots_kind kind, uintptr_t lo, uintptr_t hi, 
                 void *arg)
 {
     struct roots_visit to = {visit, arg};
-    for (size_t i = 0; i < roots_registered_count; i++)
-        roots_visit_global(&to, roots_registered[i].range.lo, roots_registered[i].range.hi);
+    roots_visit_globals(&to);
     stop_each_range(roots_visit_core, &to);
     bh_port_for_each_stack(roots_visit_stack, &to);
     for (const struct bh_gc_stack *stack = roots_stacks; stack != NULL; stack = stack->next)

@@ -91,10 +91,15 @@ def range_roots(memory, what, lo, hi):
 
 
 def registered_roots(heap):
+    """But for the allocator's own state (walk_own_state)."""
+    state = value("page_heap")
+    own_lo, own_hi = int(state.address), int(state.address) + state.type.sizeof
     for i in range(int(value("roots_registered_count") or 0)):
         given = value(f"roots_registered[{i}].range")
-        yield from range_roots(heap.memory, f"registered range [{int(given['lo']):#x}, {int(given['hi']):#x})",
-                               int(given["lo"]), int(given["hi"]))
+        lo, hi = int(given["lo"]), int(given["hi"])
+        what = f"registered range [{lo:#x}, {hi:#x})"
+        yield from range_roots(heap.memory, what, lo, max(lo, min(own_lo, hi)))
+        yield from range_roots(heap.memory, what, min(max(own_hi, lo), hi), hi)
 
 
 def table_slots(name):
