@@ -90,16 +90,24 @@ def range_roots(memory, what, lo, hi):
         yield f"{what} at {address:#x}{{}}", word
 
 
+def without(lo, hi, holes):
+    """The parts of [lo, hi) that are in none of the holes, which are in ascending order."""
+    for hole_lo, hole_hi in holes:
+        if lo < hole_hi and hole_lo < hi:
+            yield lo, hole_lo
+            lo = hole_hi
+    yield lo, hi
+
+
 def registered_roots(heap):
-    """But for the allocator's own state (walk_own_state)."""
-    state = value("page_heap")
-    own_lo, own_hi = int(state.address), int(state.address) + state.type.sizeof
+    """But for the library's own state (roots.c)."""
+    own = [value(name) for name in ("page_heap", "pace", "counters")]
+    holes = sorted((int(v.address), int(v.address) + v.type.sizeof) for v in own if v is not None)
     for i in range(int(value("roots_registered_count") or 0)):
         given = value(f"roots_registered[{i}].range")
-        lo, hi = int(given["lo"]), int(given["hi"])
-        what = f"registered range [{lo:#x}, {hi:#x})"
-        yield from range_roots(heap.memory, what, lo, max(lo, min(own_lo, hi)))
-        yield from range_roots(heap.memory, what, min(max(own_hi, lo), hi), hi)
+        what = f"registered range [{int(given['lo']):#x}, {int(given['hi']):#x})"
+        for lo, hi in without(int(given["lo"]), int(given["hi"]), holes):
+            yield from range_roots(heap.memory, what, lo, hi)
 
 
 def table_slots(name):
