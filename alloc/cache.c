@@ -71,7 +71,7 @@ struct core_cache *cache_own_must(void)
 #define ROOM_MIN (ARCH_CACHE_LINE / sizeof(void *))
 
 /* Batches that a full bin gives away: more than one, for the others are moved for it. */
-#define FLUSH_BATCHES 2
+#define FLUSH_BATCHES 4
 
 /* Bins that one miss may shrink: bounds the time with interrupts off. */
 #define SHRINK_MOST 8
