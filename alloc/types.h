@@ -56,6 +56,8 @@ enum run_flags {
     RUN_GUARDED = 4,  /* a large span with a guard page before and behind it (guard.h) */
     RUN_GUARD = 8,    /* private: one of the two */
     RUN_SPECIAL = 16, /* collected: an object of it has, or had, a finalizer or the like */
+    RUN_QUEUED = 32,  /* collected, while marking: waits for a marker to look for grey objects */
+    RUN_MANY = 64,    /* the same: in more than one word of its marks */
 };
 
 /*
@@ -129,6 +131,13 @@ static inline uint64_t *span_mark_bits(const struct bh_span *span)
 {
     uintptr_t half_bytes = (uintptr_t)1 << span->mark_shift;
     return (uint64_t *)((uintptr_t)span->bits ^ half_bytes); /* NOLINT: an address becomes memory */
+}
+
+/* The word of `bits` that goes with a word of the mark bits. */
+static inline uint64_t *span_bits_beside(const struct bh_span *span, const uint64_t *marks)
+{
+    uintptr_t half_bytes = (uintptr_t)1 << span->mark_shift;
+    return (uint64_t *)((uintptr_t)marks ^ half_bytes); /* NOLINT: an address becomes memory */
 }
 
 /* The cell: of a manual span that is `bits`, for half_bytes is 1. */

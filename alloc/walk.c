@@ -26,21 +26,37 @@ struct object_visitor {
     void *arg;
 };
 
+/* The numbers of a span's objects that a cursor holds, and nobody else. */
+struct reserved {
+    uint32_t from;
+    uint32_t to;
+};
+
+/* Objects of a word of the bitmaps: of an unswept span those that were marked. */
+static uint64_t live_word(const struct bh_span *span, size_t w)
+{
+    uint64_t marked = bitmap_word(span_mark_bits(span), w);
+    return span_is_unswept(span) ? marked : bitmap_word(span->bits, w) | marked;
+}
+
+static void visit_object(struct bh_span *span, uint32_t idx, const struct reserved *reserved,
+                         const struct object_visitor *visitor)
+{
+    struct walk_object object = {.span = span, .base = span_object(span, idx), .idx = idx};
+    if (idx < reserved->from || idx >= reserved->to)
+        visitor->visit(&object, visitor->arg);
+}
+
 static void visit_objects(struct bh_span *span, void *arg)
 {
     const struct object_visitor *visitor = arg;
     if (span->kind < KIND_FIRST_COLLECTED)
         return;
-    const uint64_t *live = span_is_unswept(span) ? span_mark_bits(span) : span->bits;
-    uint32_t reserved_from;
-    uint32_t reserved_to;
-    collected_reserved(span, &reserved_from, &reserved_to);
-    for (size_t i = 0; (i = bitmap_next_set(live, span->objs, i)) < span->objs; i++) {
-        uint32_t idx = (uint32_t)i;
-        if (idx >= reserved_from && idx < reserved_to)
-            continue;
-        struct walk_object object = {.span = span, .base = span_object(span, idx), .idx = idx};
-        visitor->visit(&object, visitor->arg);
+    struct reserved reserved;
+    collected_reserved(span, &reserved.from, &reserved.to);
+    for (size_t w = 0; w < bitmap_words(span->objs); w++) {
+        for (uint64_t live = live_word(span, w); live != 0; live &= live - 1)
+            visit_object(span, (uint32_t)(w * 64 + bits_lowest(live)), &reserved, visitor);
     }
 }
 

@@ -5,8 +5,8 @@
  * 1. Allocating: collected_alloc_fast() bumps a core's cursor; the slow path finds the next free
  *    run in a span's bitmap, sweeping spans as it goes.
  * 2. Finding: walk_find() turns any word into the object it points into, or says no.
- * 3. A cycle, all cores stopped: walk_sweep_all(), walk_cycle_begin(), then walk_mark() for all
- *    that is reached, then walk_cycle_end(); from there spans are swept one by one.
+ * 3. A cycle, all cores stopped: walk_sweep_all(), walk_cycle_begin(), then walk_mark_word() for
+ *    all that is reached, then walk_cycle_end(); from there spans are swept one by one.
  * 4. Sweeping: a swept span's `bits` are its mark bits; objects are not touched.
  *
  * Stopped means: every other core is in the collector's stop or park and so inside no
@@ -36,17 +36,27 @@ struct walk_object {
     uint32_t idx;   /* its number in the span */
 };
 
-/* The span that `word` points into, if it is one of collected objects; else NULL. Any word is
- * legal. To be called while all cores are stopped. */
-static inline struct bh_span *walk_span_of(uintptr_t word)
+/* Whether `word` points into a page of a collected span; and then, which. Any word is legal. To be
+ * called while all cores are stopped. */
+static inline bool walk_is_collected(uintptr_t word)
 {
     const struct pagemap *map = pagemap_current;
     uintptr_t page = (word >> PAGE_SHIFT) - map->first_page;
     /* Acquire: pairs with page_heap_publish(), which writes the record and span_of before the
      * class. */
-    if (page >= map->pages || atomic_load_acquire(&map->class_of[page]) != PAGE_COLLECTED)
-        return NULL;
-    return map->span_of[page];
+    return page < map->pages && atomic_load_acquire(&map->class_of[page]) == PAGE_COLLECTED;
+}
+
+static inline struct bh_span *walk_span_at(uintptr_t word)
+{
+    const struct pagemap *map = pagemap_current;
+    return map->span_of[(word >> PAGE_SHIFT) - map->first_page];
+}
+
+/* Both: NULL when it does not. */
+static inline struct bh_span *walk_span_of(uintptr_t word)
+{
+    return walk_is_collected(word) ? walk_span_at(word) : NULL;
 }
 
 /* The number of the object at `word`, which points into the span: span->objs or more in the tail
@@ -54,6 +64,12 @@ static inline struct bh_span *walk_span_of(uintptr_t word)
 static inline uint32_t walk_index(const struct bh_span *span, uintptr_t word)
 {
     return (uint32_t)(((word - span->base) * span->reciprocal) >> 32);
+}
+
+/* Whether an object of a swept span is allocated. Black ones, while marking, are only marked. */
+static inline bool walk_is_object(const struct bh_span *span, uint32_t idx)
+{
+    return bitmap_test(span->bits, idx) || bitmap_test(span_mark_bits(span), idx);
 }
 
 /*
@@ -66,7 +82,7 @@ static inline bool walk_find(uintptr_t word, struct walk_object *found)
     if (span == NULL)
         return false;
     uint32_t idx = walk_index(span, word);
-    if (idx >= span->objs || !bitmap_test(span->bits, idx))
+    if (idx >= span->objs || !walk_is_object(span, idx))
         return false; /* the tail behind the last object, or a free slot */
     found->span = span;
     found->idx = idx;
@@ -92,12 +108,105 @@ static inline const struct walk_layout *walk_layout_of(const struct bh_span *spa
     return walk_layouts[span->kind - KIND_TYPED];
 }
 
-/* Marks an object; true for the one caller who marked it first in this cycle. */
+/*
+ * Marking. While it lasts the two bits of an object mean, `bits` first:
+ *   0 0 free   1 0 white: not reached   1 1 grey: reached, or a noscan one   0 1 black: scanned
+ * So what is black needs no bit of its own, and the sweep, which makes `bits` of the marks, needs
+ * not know about it. Free is who has neither bit, then, and garbage who is still white.
+ * The words of both maps are changed by any marker at any time: with atomic operations, unless one
+ * marks alone.
+ */
+
+/* Whites of a word of the span's marks become grey; of `bits`, which may be free slots and others
+ * too, returns those that became so by this call. */
+static inline uint64_t walk_mark_word(struct bh_span *span, uint64_t *marks, uint64_t bits,
+                                      bool alone)
+{
+    bits &= atomic_load_relaxed(span_bits_beside(span, marks)); /* what goes there is marked */
+    if (bits == 0)
+        return 0;
+    /* Sequentially consistent: comes before walk_queue() in the one order of both and
+     * walk_unqueue() and walk_claim_word(). */
+    uint64_t old = alone ? *marks : atomic_or_seq_cst(marks, bits);
+    if (alone)
+        *marks = old | bits;
+    return bits & ~old;
+}
+
+/* Greys of word w become black; returns those that did by this call, which the caller scans. */
+static inline uint64_t walk_claim_word(struct bh_span *span, size_t w, bool alone)
+{
+    /* Sequentially consistent: comes after walk_unqueue(). */
+    uint64_t grey = atomic_load_seq_cst(&span_mark_bits(span)[w]) & bitmap_word(span->bits, w);
+    if (grey == 0)
+        return 0;
+    /* Relaxed: each bit is taken away once, and nothing goes with it: contents do not change. */
+    if (!alone)
+        return grey & atomic_and_relaxed(&span->bits[w], ~grey);
+    span->bits[w] &= ~grey;
+    return grey;
+}
+
+/* Whether whoever takes a span out of its queue will look at all of its words. Sequentially
+ * consistent: see walk_queue(). */
+static inline bool walk_is_queued(const struct bh_span *span)
+{
+    const uint8_t both = RUN_QUEUED | RUN_MANY;
+    return (atomic_load_seq_cst(&span->flags) & both) == both;
+}
+
+/*
+ * Notes that a span has got grey objects, in one word of its marks; true for a caller who is to put
+ * it into a queue: it was in none. Whoever takes it out of there looks at the word by which it came
+ * in, and at all if there were `many`.
+ *
+ * Nothing is lost: of the mark and the look at the flag here, and of taking the flag away and the
+ * look at the marks there, all sequentially consistent, one core's first comes before the other's
+ * second: so either that core sees the mark or this one sees that the span is in no queue.
+ * (Dekker's argument; models/spans.pml.)
+ */
+static inline bool walk_queue(struct bh_span *span, bool alone)
+{
+    const uint8_t both = RUN_QUEUED | RUN_MANY;
+    uint8_t flags = atomic_load_seq_cst(&span->flags);
+    uint8_t wanted = flags & RUN_QUEUED ? both : RUN_QUEUED;
+    if ((flags & both) == both)
+        return false;
+    if (alone) {
+        atomic_store_relaxed(&span->flags, flags | wanted); /* nobody else writes it */
+        return !(flags & RUN_QUEUED);
+    }
+    flags = atomic_or_seq_cst(&span->flags, wanted);
+    if ((flags & RUN_QUEUED) && wanted != both) /* somebody was faster, for another word perhaps */
+        flags = atomic_or_seq_cst(&span->flags, both);
+    return !(flags & RUN_QUEUED);
+}
+
+/* Flags a span that should be in a queue and is in none, or perhaps in one too many: whoever takes
+ * it out looks at all of its words. */
+static inline void walk_queue_whole(struct bh_span *span)
+{
+    (void)atomic_or_seq_cst(&span->flags, (uint8_t)(RUN_QUEUED | RUN_MANY));
+}
+
+/* The span has left its queue, before its words are looked at; returns whether there are many. */
+static inline bool walk_unqueue(struct bh_span *span, bool alone)
+{
+    const uint8_t both = RUN_QUEUED | RUN_MANY;
+    uint8_t flags = atomic_load_relaxed(&span->flags); /* as it is if nobody else marks */
+    if (alone)
+        atomic_store_relaxed(&span->flags, (uint8_t)(flags & ~both));
+    else
+        flags = atomic_and_seq_cst(&span->flags, (uint8_t)~both);
+    return flags & RUN_MANY;
+}
+
+/* Marks an object without its being scanned; false when it was marked. No other core marks. */
 static inline bool walk_mark(const struct walk_object *object)
 {
-    if (bitmap_test(span_mark_bits(object->span), object->idx))
-        return false;
-    return bitmap_set_atomic(span_mark_bits(object->span), object->idx);
+    bool marked = bitmap_test(span_mark_bits(object->span), object->idx);
+    bitmap_set(span_mark_bits(object->span), object->idx);
+    return !marked;
 }
 
 /* Fetches the record of a span, which may lie across two cache lines. */
@@ -107,25 +216,12 @@ static inline void walk_prefetch_span(const struct bh_span *span)
     __builtin_prefetch(&span->bits);
 }
 
-/* Fetches what walk_mark_index() looks at: the same place in both halves of a cell, which for most
+/* Fetches what walk_mark_word() looks at: the same place in both halves of a cell, which for most
  * classes is one cache line. */
-static inline void walk_prefetch_bits(const struct bh_span *span, uint32_t idx)
+static inline void walk_prefetch_words(const struct bh_span *span, const uint64_t *marks)
 {
-    __builtin_prefetch(&span->bits[idx / 64]);
-    __builtin_prefetch(&span_mark_bits(span)[idx / 64]);
-}
-
-/* walk_mark() for what walk_index() found, which may be no object: then it is false. Marks first:
- * most words point at what is marked already. `alone`: no other core marks in this cycle. */
-static inline bool walk_mark_index(struct bh_span *span, uint32_t idx, bool alone)
-{
-    uint64_t *marks = span_mark_bits(span);
-    if (idx >= span->objs || bitmap_test(marks, idx) || !bitmap_test(span->bits, idx))
-        return false;
-    if (!alone)
-        return bitmap_set_atomic(marks, idx);
-    bitmap_set(marks, idx);
-    return true;
+    __builtin_prefetch(marks);
+    __builtin_prefetch(span_bits_beside(span, marks));
 }
 
 static inline bool walk_is_marked(const struct walk_object *object)

@@ -33,4 +33,12 @@ void roots_copy_words(uintptr_t *to, uintptr_t lo, uintptr_t hi);
 /* For code that reads foreign stacks and globals as words: no sanitizer has a say in it. */
 #define ROOTS_RAW_READS __attribute__((no_sanitize("address"), no_sanitize("thread"), noinline))
 
+/* A word of memory of any type, which a parked core may write meanwhile; as above, but inline where
+ * no sanitizer is. */
+__attribute__((no_sanitize("address"), no_sanitize("thread"))) static inline uintptr_t
+roots_word(uintptr_t at)
+{
+    return *(const volatile uintptr_t *)at; /* NOLINT: an address becomes memory */
+}
+
 #endif

@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stacks of pieces to scan, stealing, and the end of a mark.
+ * Queues of pieces to scan, stealing, and the end of a mark.
  *
- * 1. Each worker has a stack of its own, which no other core touches: pushing and popping are plain
- *    stores and loads.
- * 2. When its shelf is empty, a worker with two pieces or more, or a long one, puts the older half
- *    there, up to WORK_SHELF_PIECES: older pieces lead to more than newer ones in trees. A long
- *    piece is cut in halves. As long as nobody steals that is done once.
+ * 1. Each worker has a queue of its own, which no other core touches: pushing and popping are plain
+ *    stores and loads. First in, first out, because a span collects more grey objects while it
+ *    waits. A span is in one queue at most (but for 4), so all of them together are no longer than
+ *    the heap has spans, and roots.
+ * 2. When its shelf is empty, a worker with two pieces or more puts the older half there, up to
+ *    WORK_SHELF_PIECES; of a single long piece, the second half. As long as nobody steals that is
+ *    done once.
  * 3. A worker without pieces takes back its shelf; when that is empty it looks over the ring and
  *    takes half of the first shelf that has something. It waits between two looks.
- * 4. The stack grows by pages of the page heap up to a limit for all together. If there are none
- *    left, the object stays marked but is not pushed, and the stretch of addresses where this
- *    happened is noted: mark.c scans the marked objects there again [GC-6].
+ * 4. The queue grows by pages of the page heap up to a limit for all together. If there are none
+ *    left, a span keeps its flag (marker.c) but is in no queue, and that this happened is noted:
+ * then the initiator looks for such spans, and queues some a second time perhaps [GC-6].
  *
  * The end. work_active counts the workers that are active. Three rules:
- *   a. Only an active worker has pieces in its stack or on its shelf, or puts any there.
+ *   a. Only an active worker has pieces in its queue or on its shelf, or puts any there.
  *   b. A thief becomes active before it takes, and again inactive if it got nothing.
- *   c. A worker retires after its stack and then its shelf were seen empty.
+ *   c. A worker retires after its queue and then its shelf were seen empty.
  * If work_active is 0, there is no piece anywhere, and none will come: Suppose there is one, in a
- * stack or on a shelf; its worker is active by a, so counted, unless it has retired; it has
+ * queue or on a shelf; its worker is active by a, so counted, unless it has retired; it has
  * not by c, unless a thief has taken the piece from the shelf since, which by b was counted
  * first. In terms of orders: the thief's addition comes before its store of shelf_used (release),
  * which the owner loads (acquire) before its subtraction: so in the one order that all changes of
@@ -52,7 +54,7 @@ static uint32_t work_gate __attribute__((aligned(2 * ARCH_CACHE_LINE)));
 static uint32_t work_most; /* that may be inside; constant while the gate is open */
 static size_t work_pages_left;
 
-/* ---- the stack ---- */
+/* ---- the queue ---- */
 
 /* One of the pages that all may take. */
 static bool work_take_page(void)
@@ -66,51 +68,49 @@ static bool work_take_page(void)
     return false;
 }
 
-static struct work_segment *work_segment_new(struct worker *w)
+static struct work_segment *work_segment_new(void)
 {
     if (!work_take_page())
         return NULL;
     struct work_segment *segment = walk_pages_alloc(WORK_SEGMENT_BYTES);
     if (segment == NULL)
         return NULL;
-    segment->below = w->top;
-    segment->above = NULL;
     segment->pieces = (struct work_piece *)(segment + 1);
     segment->room = (WORK_SEGMENT_BYTES - sizeof(*segment)) / sizeof(struct work_piece);
     return segment;
 }
 
-/* Makes room in a stack whose top segment is full. */
 bool work_grow(struct worker *w)
 {
-    if (w->top->above == NULL)
-        w->top->above = work_segment_new(w);
-    if (w->top->above == NULL)
+    struct work_segment *segment = w->spare;
+    if (segment != NULL)
+        w->spare = segment->next;
+    else
+        segment = work_segment_new();
+    if (segment == NULL)
         return false;
-    w->top = w->top->above;
-    w->top_used = 0;
+    segment->next = NULL;
+    w->tail->next = segment;
+    w->tail = segment;
+    w->tail_used = 0;
     return true;
 }
 
-/* The object at `at` is marked, and it has to be found again. */
-void work_miss(struct worker *w, uintptr_t at)
+/* The oldest piece; NULL when there is none: then the queue begins anew. */
+static struct work_piece *work_oldest(struct worker *w)
 {
-    if (at < w->missed_lo)
-        w->missed_lo = at;
-    if (at > w->missed_hi)
-        w->missed_hi = at;
-}
-
-/* Whether there is a piece; then the newest is at pieces[top_used - 1]. */
-static bool work_expose(struct worker *w)
-{
-    if (w->top_used != 0)
-        return true;
-    if (w->top->below == NULL)
-        return false;
-    w->top = w->top->below;
-    w->top_used = w->top->room;
-    return true;
+    if (w->head != w->tail && w->head_at == w->head->room) {
+        struct work_segment *done = w->head;
+        w->head = done->next;
+        w->head_at = 0;
+        done->next = w->spare;
+        w->spare = done;
+    }
+    if (w->head == w->tail && w->head_at == w->tail_used) {
+        w->head_at = w->tail_used = 0;
+        return NULL;
+    }
+    return &w->head->pieces[w->head_at];
 }
 
 /* Cuts `bytes` off the beginning of a piece. */
@@ -122,17 +122,17 @@ static struct work_piece work_cut(struct work_piece *piece, size_t bytes)
     return cut;
 }
 
-bool work_pop_slow(struct worker *w, struct work_piece *piece)
+bool work_pop(struct worker *w, struct work_piece *piece)
 {
-    if (!work_expose(w))
+    struct work_piece *oldest = work_oldest(w);
+    if (oldest == NULL)
         return false;
-    struct work_piece *newest = &w->top->pieces[w->top_used - 1];
-    if (work_bytes(*newest) > WORK_PART_BYTES) {
-        *piece = work_cut(newest, WORK_PART_BYTES);
+    if (BH_UNLIKELY(work_bytes(*oldest) > WORK_PART_BYTES)) {
+        *piece = work_cut(oldest, WORK_PART_BYTES);
         return true;
     }
-    *piece = *newest;
-    w->top_used--;
+    *piece = *oldest;
+    w->head_at++;
     return true;
 }
 
@@ -144,22 +144,18 @@ static void work_set_shelf(struct worker *w, uint32_t used)
     atomic_store_release(&w->shelf_used, used);
 }
 
-/* Half of the pieces of the top segment, the oldest; the newest fill the hole. With the lock. */
-static void work_share_half(struct worker *w)
+/* Half of the pieces in the oldest segment. With the lock. */
+static void work_share_half(struct worker *w, size_t count)
 {
-    struct work_piece *pieces = w->top->pieces;
-    size_t count = w->top_used / 2 < WORK_SHELF_PIECES ? w->top_used / 2 : WORK_SHELF_PIECES;
-    for (size_t i = 0; i < count; i++) {
-        w->shelf[i] = pieces[i];
-        pieces[i] = pieces[--w->top_used];
-    }
-    work_set_shelf(w, (uint32_t)count);
+    size_t half = count / 2 < WORK_SHELF_PIECES ? count / 2 : WORK_SHELF_PIECES;
+    for (size_t i = 0; i < half; i++)
+        w->shelf[i] = w->head->pieces[w->head_at++];
+    work_set_shelf(w, (uint32_t)half);
 }
 
-/* The second half of the only piece in the top segment. With the lock. */
-static void work_share_end(struct worker *w)
+/* The second half of a long piece, the only one in the oldest segment. With the lock. */
+static void work_share_end(struct worker *w, struct work_piece *piece)
 {
-    struct work_piece *piece = &w->top->pieces[0];
     size_t parts = work_bytes(*piece) / WORK_PART_BYTES;
     struct work_piece kept = work_cut(piece, parts / 2 * WORK_PART_BYTES);
     w->shelf[0] = *piece;
@@ -169,31 +165,37 @@ static void work_share_end(struct worker *w)
 
 void work_share_slow(struct worker *w)
 {
-    bool is_long = work_bytes(w->top->pieces[0]) >= 2 * WORK_PART_BYTES;
-    if (w->top_used < 2 && !is_long)
+    struct work_piece *oldest = work_oldest(w);
+    if (oldest == NULL)
+        return;
+    size_t count = (w->head == w->tail ? w->tail_used : w->head->room) - w->head_at;
+    bool is_long = work_bytes(*oldest) >= 2 * WORK_PART_BYTES;
+    if (count < 2 && !is_long)
         return;
     uintptr_t irq = spinlock_acquire(&w->lock);
-    if (w->top_used >= 2)
-        work_share_half(w);
+    if (count >= 2)
+        work_share_half(w, count);
     else
-        work_share_end(w);
+        work_share_end(w, oldest);
     spinlock_release(&w->lock, irq);
 }
 
-/* Moves the last `count` pieces of a shelf to a stack that is empty, or as good as. */
+BH_STATIC_ASSERT(WORK_FIRST_PIECES >= WORK_SHELF_PIECES, "an empty queue has room for a shelf");
+
+/* Moves the last `count` pieces of a shelf to a queue that is empty and at its beginning. */
 static void work_move(struct worker *to, struct worker *from, uint32_t count)
 {
     uint32_t used = from->shelf_used;
     while (count-- > 0) {
         struct work_piece piece = from->shelf[--used];
-        to->top->pieces[to->top_used++] = piece;
+        to->tail->pieces[to->tail_used++] = piece;
     }
     work_set_shelf(from, used);
 }
 
 bool work_unshelve(struct worker *w)
 {
-    BH_ASSERT(w->top == &w->first && w->top_used == 0);
+    BH_ASSERT(w->tail_used == 0);
     /* Acquire: pairs with work_set_shelf() of the thief that took the last. */
     if (atomic_load_acquire(&w->shelf_used) == 0)
         return false;
@@ -300,8 +302,7 @@ static void work_init(struct worker *w)
     spinlock_init(&w->lock, LOCK_GC, "gc work");
     w->first.pieces = w->first_pieces;
     w->first.room = WORK_FIRST_PIECES;
-    w->top = &w->first;
-    w->missed_lo = UINTPTR_MAX;
+    w->head = w->tail = &w->first;
 }
 
 void work_begin(struct worker *initiator, size_t pages)
@@ -325,31 +326,34 @@ void work_stop_growing(void)
     atomic_store_relaxed(&work_pages_left, 0); /* nobody is active */
 }
 
-bool work_take_missed(struct worker *initiator, uintptr_t *lo, uintptr_t *hi)
+bool work_take_missed(struct worker *initiator)
 {
-    *lo = UINTPTR_MAX;
-    *hi = 0;
+    bool missed = false;
     struct worker *w = initiator;
     do {
-        *lo = w->missed_lo < *lo ? w->missed_lo : *lo;
-        *hi = w->missed_hi > *hi ? w->missed_hi : *hi;
-        w->missed_lo = UINTPTR_MAX;
-        w->missed_hi = 0;
+        missed |= w->missed;
+        w->missed = false;
         w = w->next;
     } while (w != initiator);
-    if (*lo > *hi)
-        return false;
-    (void)atomic_add_acq_rel(&work_active, 1); /* nobody was: those who looked have left */
-    return true;
+    if (missed)
+        (void)atomic_add_acq_rel(&work_active, 1); /* nobody was: those who looked have left */
+    return missed;
+}
+
+static void work_free(const struct worker *w, struct work_segment *segment)
+{
+    while (segment != NULL) {
+        struct work_segment *next = segment->next;
+        if (segment != &w->first)
+            walk_pages_free(segment);
+        segment = next;
+    }
 }
 
 void work_end(struct worker *w)
 {
-    BH_ASSERT(w->top == &w->first && w->top_used == 0 && w->shelf_used == 0);
-    struct work_segment *above;
-    for (struct work_segment *segment = w->first.above; segment != NULL; segment = above) {
-        above = segment->above;
-        walk_pages_free(segment);
-    }
+    BH_ASSERT(w->head == w->tail && w->tail_used == 0 && w->shelf_used == 0);
+    work_free(w, w->head);
+    work_free(w, w->spare);
     memset(w, 0, sizeof(*w));
 }

@@ -231,8 +231,10 @@ static uintptr_t forgotten;
 static void forget_one(bool marked)
 {
     struct walk_object object;
-    if (marked && walk_find(~forgotten, &object))
+    if (marked && walk_find(~forgotten, &object)) {
         bitmap_clear(span_mark_bits(object.span), object.idx);
+        bitmap_set(object.span->bits, object.idx); /* white again */
+    }
     checkmark_hook(marked);
 }
 
