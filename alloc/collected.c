@@ -205,9 +205,9 @@ static bool cursor_take_run(struct arch_cursor *cursor, struct bh_span *span)
     cursor->next = span_object(span, (uint32_t)from);
     cursor->end = span_object(span, (uint32_t)to);
     cursor->step = span->object_bytes;
+    count_add(cursor->end - cursor->next); /* before the clearing: x86-64 would wait for it here */
     if (!(atomic_load_relaxed(&span->flags) & RUN_ZEROED)) /* relaxed: see forget_zeroed() */
         clear_run(cursor);
-    count_add(cursor->end - cursor->next);
     return true;
 }
 

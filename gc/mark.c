@@ -28,6 +28,7 @@
 #include "kernel-lib/percore.h"
 
 #define MARK_STACK_SHARE 16 /* of the heap's pages */
+#define MARK_WIPED_WORDS 128
 
 static struct marker mark_initiator;
 static struct marker *mark_helpers; /* by core; NULL when the initiator is alone */
@@ -64,12 +65,23 @@ static void mark_work_of_others(struct marker *m)
         mark_work(m);
 }
 
+/* A marker leaves addresses of objects in dead frames, where the stack that grows there next would
+ * show them to a later mark, with holes that nothing writes to (Boehm's GC_clear_stack()). As deep
+ * as its calls go, about. */
+static __attribute__((noinline)) void mark_wipe_stack(void)
+{
+    uintptr_t words[MARK_WIPED_WORDS];
+    memset(words, 0, sizeof(words));
+    __asm__ volatile("" : : "r"(words) : "memory"); /* they are read, for all the compiler knows */
+}
+
 bool mark_help(void)
 {
     if (!work_enter())
         return false;
     mark_work_of_others(&mark_helpers[bh_port_core()]);
     work_leave();
+    mark_wipe_stack();
     return true;
 }
 
@@ -183,6 +195,7 @@ void mark_all(struct mark_totals *totals)
     if (!m->alone)
         work_close();
     mark_end(m, totals);
+    mark_wipe_stack();
 }
 
 struct mark_counts mark_counts_of(unsigned core)

@@ -6,8 +6,8 @@
  * 1. A word that leads to a white object makes it grey: its mark bit is set, and its span is queued
  *    unless it is in somebody's queue. Objects are in no queue.
  * 2. A span that comes out of its queue is visited: its grey objects become black and are scanned,
- *    in order. What they refer to in the same span is looked at again in this visit, round by
- *    round, until nothing is left: a list or a tree that was made in one go is.
+ *    in order. What they refer to in the same span is looked at in this visit too, until nothing is
+ *    left: in a list or a tree that was made in one go that is most of it.
  * 3. The longer a span waits, the more of its objects are grey: hence first in, first out. But
  *    if one word of its marks alone was changed, the visit begins and mostly ends with it.
  * 4. Bits to be set in the same word of marks in this span are gathered (`pending`) and set at
@@ -23,9 +23,9 @@
  *    Which words of a typed object are scanned its layout says.
  *
  * Invariants, while marking: a grey object that can hold pointers is in a span that is queued
- * (RUN_QUEUED), or is being visited, or lies in the words that a visit will look at (`coming`,
- * `again_first`), or is pending. An object becomes black once, by the marker that scans it, though
- * two markers may visit a span at once: it can be queued again as soon as the visit has begun.
+ * (RUN_QUEUED), or lies in a word that the visit of its span will look at (`look`), or is pending.
+ * An object becomes black once, by the marker that scans it, though two markers may visit a span at
+ * once: it can be queued again as soon as the visit has begun.
  *
  * No locks. Not here: which ranges are roots (roots.c), queues and how the end is found (work.c),
  * what the bits mean and how they are changed (alloc/walk.h).
@@ -50,15 +50,6 @@ static void marker_queue(struct marker *m, struct bh_span *span, size_t word)
     m->work.missed = true;
 }
 
-/* Objects in this word of the span that is being visited are grey now. */
-static void marker_look_again(struct marker *m, uint32_t word)
-{
-    if (word >= m->coming && word <= m->last)
-        return;
-    m->again_first = word < m->again_first ? word : m->again_first;
-    m->again_last = word > m->again_last ? word : m->again_last;
-}
-
 /* ---- in the span that is being visited ---- */
 
 static void marker_flush(struct marker *m)
@@ -66,7 +57,7 @@ static void marker_flush(struct marker *m)
     uint64_t pending = m->pending;
     m->pending = 0;
     if (walk_mark_word(m->span, &m->marks[m->pending_word], pending, m->alone) != 0)
-        marker_look_again(m, m->pending_word);
+        m->look |= (uint64_t)1 << m->pending_word;
 }
 
 static __attribute__((noinline)) void marker_pend(struct marker *m, uint32_t word, uint64_t bit)
@@ -94,7 +85,7 @@ static void marker_grey(struct marker *m, struct bh_span *span, const uint64_t *
     if (span->kind < KIND_SCAN)
         marker_count(m, 1, span_object_bytes(span));
     else if (span == m->span) /* it was found before the visit began */
-        marker_look_again(m, (uint32_t)word);
+        m->look |= (uint64_t)1 << word;
     else
         marker_queue(m, span, word);
 }
@@ -272,38 +263,35 @@ static void marker_scan_listed(struct marker *m, size_t listed)
         marker_scan_layout(m, ~m->listed[i], bytes, layout, 0);
 }
 
-/* All that is grey in the words [first, last], and becomes so there before they are looked at. */
-static void marker_round(struct marker *m, uint32_t first, uint32_t last)
+/* Takes some of the words to look at, and scans what is grey there. */
+static void marker_scan_some(struct marker *m)
 {
-    m->coming = first;
-    m->last = last;
-    m->again_first = UINT32_MAX;
-    m->again_last = 0;
-    while (m->coming <= last) {
-        size_t listed = 0;
-        do
-            listed = marker_list(m, m->coming++, listed);
-        while (m->coming <= last && listed < MARKER_BATCH);
-        marker_scan_listed(m, listed);
-        marker_flush(m);
-    }
+    size_t listed = 0;
+    for (; m->look != 0 && listed < MARKER_BATCH; m->look &= m->look - 1)
+        listed = marker_list(m, bits_lowest(m->look), listed);
+    marker_scan_listed(m, listed);
+    marker_flush(m);
 }
 
-static void marker_visit_small(struct marker *m, struct bh_span *span, uint32_t first,
-                               uint32_t last)
+static void marker_visit_small(struct marker *m, struct bh_span *span, uint64_t look)
 {
     m->span = span;
     m->base = span->base;
     m->bytes = (uintptr_t)span->objs * span->object_bytes;
     m->reciprocal = span->reciprocal;
     m->marks = span_mark_bits(span);
-    while (first <= last) {
-        marker_round(m, first, last);
-        first = m->again_first;
-        last = m->again_last;
-    }
+    m->look = look;
+    while (m->look != 0)
+        marker_scan_some(m);
     m->span = NULL;
     m->bytes = 0;
+}
+
+BH_STATIC_ASSERT(SIZE_CLASS_MAX_OBJS <= 64 * 64, "a bit for each word of a span's marks");
+
+static uint64_t marker_all_words(const struct bh_span *span)
+{
+    return UINT64_MAX >> (64 - bitmap_words(span->objs));
 }
 
 static void marker_visit(struct marker *m, struct bh_span *span, uint32_t word)
@@ -311,10 +299,8 @@ static void marker_visit(struct marker *m, struct bh_span *span, uint32_t word)
     bool many = walk_unqueue(span, m->alone);
     if (span->size_class == 0)
         marker_visit_large(m, span);
-    else if (many)
-        marker_visit_small(m, span, 0, (uint32_t)bitmap_words(span->objs) - 1);
     else
-        marker_visit_small(m, span, word, word);
+        marker_visit_small(m, span, many ? marker_all_words(span) : (uint64_t)1 << word);
 }
 
 /* ---- the queue ---- */

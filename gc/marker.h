@@ -35,12 +35,7 @@ struct marker {
     uint64_t *marks;
     uint32_t reciprocal;
 
-    /* Words of its marks: those in [coming, last] are looked at later in this round; those
-     * in [again_first, again_last] that are not have to be in another. */
-    uint32_t coming;
-    uint32_t last;
-    uint32_t again_first;
-    uint32_t again_last;
+    uint64_t look; /* a bit for each word of its marks that is to be looked at yet */
 
     /* Bits to be set in one word of its marks, and which word that is. */
     uint32_t pending_word;
