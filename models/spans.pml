@@ -37,9 +37,8 @@
  * What must fail, so that we know the model can: these two; -DFLAGS_TESTED_FIRST (the flags, then
  * the mark); -DCLEARED_AFTER (the flags, after the words were looked at); -DCLAIMS_WITH_A_STORE;
  * -DNOT_MANY (nobody sets it); -DMANY_ALONE (it is set without QUEUED, which may be gone);
- * -DLEFT_TO_OTHERS (a span that anybody scans is not queued); -DROUND_NOT_FLUSHED (what is pending
- * is marked after the worker has decided where to look again); -DCOMING_IS_LATE (the word that was
- * looked at last counts as one to come); -DOVERFLOW -DMISSED_ALONE (a missed span is not MANY).
+ * -DLEFT_TO_OTHERS (a span that anybody scans is not queued); -DLOOKED_LATE (a word counts as looked
+ * at when its objects have been scanned); -DOVERFLOW -DMISSED_ALONE (a missed span is not MANY).
  */
 #ifndef WORKERS
 #define WORKERS 2
@@ -82,11 +81,6 @@
 #define IS_LEFT(span) (scanners[span] != 0)
 #else
 #define IS_LEFT(span) false
-#endif
-#ifdef COMING_IS_LATE
-#define IS_COMING(at) ((at) % WORDS + 1 >= coming && (look & WORD(at)) != 0)
-#else
-#define IS_COMING(at) ((at) % WORDS >= coming && (look & WORD(at)) != 0)
 #endif
 #ifdef OVERFLOW
 #define OVERFLOWS true
@@ -179,7 +173,7 @@ inline flush()
            pending = pending & ~seen
        };
        if
-       :: pending != 0 && at / WORDS == mine && !IS_COMING(at) -> again = again | WORD(at)
+       :: pending != 0 && at / WORDS == mine -> look = look | WORD(at)
        :: pending != 0 && at / WORDS != mine && !IS_LEFT(at / WORDS) ->
           if
           :: early == NONE -> seen = flags[at / WORDS]
@@ -241,44 +235,53 @@ inline scan()
     od
 }
 
-/* walk_claim_word(): takes the grey objects of the word `coming`; which does not matter. */
+/* walk_claim_word(): takes the grey objects of `word`; which does not matter. */
 inline claim()
 {
-    claimed = mark[mine * WORDS + coming];
+    claimed = mark[mine * WORDS + word];
 #ifdef CLEAR_WITHOUT_FENCE
     if
-    :: early_marks[coming] != NONE -> claimed = early_marks[coming]
+    :: early_marks[word] != NONE -> claimed = early_marks[word]
     :: skip
     fi;
 #endif
 #ifdef CLAIMS_WITH_A_STORE
-    seen = alloc[mine * WORDS + coming];
+    seen = alloc[mine * WORDS + word];
     claimed = claimed & seen;
-    alloc[mine * WORDS + coming] = seen & ~claimed;
+    alloc[mine * WORDS + word] = seen & ~claimed;
     seen = 0;
 #endif
     atomic {
 #ifndef CLAIMS_WITH_A_STORE
-        claimed = claimed & alloc[mine * WORDS + coming];
-        alloc[mine * WORDS + coming] = alloc[mine * WORDS + coming] & ~claimed;
+        claimed = claimed & alloc[mine * WORDS + word];
+        alloc[mine * WORDS + word] = alloc[mine * WORDS + word] & ~claimed;
 #endif
-        assert((scanned[mine * WORDS + coming] & claimed) == 0);
-        scanned[mine * WORDS + coming] = scanned[mine * WORDS + coming] | claimed;
+        assert((scanned[mine * WORDS + word] & claimed) == 0);
+        scanned[mine * WORDS + word] = scanned[mine * WORDS + word] | claimed;
         do
         :: claimed != 0 -> claimed = claimed & (claimed - 1); listed++
         :: claimed == 0 -> break
-        od;
-        coming++
+        od
     }
 }
 
-/* Claims the objects of some words, then scans them. */
-inline scan_batch()
+/* marker_scan_some(): claims the objects of some words, then scans them. */
+inline scan_some()
 {
     do
-    :: coming == WORDS || listed > 0 -> break /* it may go on as well */
-    :: coming < WORDS && (look & WORD(coming)) == 0 -> coming++
-    :: coming < WORDS && (look & WORD(coming)) != 0 -> claim()
+    :: look == 0 || listed > 0 -> break /* it may go on as well */
+    :: look != 0 && listed == 0 ->
+       word = ((look & 1) != 0 -> 0 : 1);
+#ifdef LOOKED_LATE
+       claim();
+       if
+       :: listed > 0 -> break
+       :: else -> look = look & ~(1 << word)
+       fi
+#else
+       look = look & ~(1 << word);
+       claim()
+#endif
     od;
 #ifdef CLEAR_WITHOUT_FENCE
     early_marks[0] = NONE;
@@ -287,27 +290,21 @@ inline scan_batch()
     do
     :: listed > 0 -> listed--; scan()
     :: listed == 0 -> break
-    od
+    od;
+    settle();
+#ifdef LOOKED_LATE
+    look = look & ~(1 << word)
+#endif
 }
 
-/* marker_visit_small(): rounds over the words `look`, until we have marked no more in the span. */
+/* marker_visit_small(): until there is no word in the span to look at. */
 inline scan_span()
 {
     do
     :: look == 0 -> break
-#ifdef ROUND_NOT_FLUSHED
-    :: look != 0 && coming < WORDS -> scan_batch()
-#else
-    :: look != 0 && coming < WORDS -> scan_batch(); settle()
-#endif
-    :: look != 0 && coming == WORDS ->
-#ifdef ROUND_NOT_FLUSHED
-       atomic { look = again; again = 0; coming = 0 };
-       settle()
-#else
-       atomic { look = again; again = 0; coming = 0 }
-#endif
-    od
+    :: look != 0 -> scan_some()
+    od;
+    word = 0
 }
 
 /* walk_unqueue() */
@@ -393,9 +390,8 @@ proctype worker(byte me)
 {
     bool busy = true;
     byte mine = NONE; /* the span that it scans */
-    byte look;        /* at which words, in this round */
-    byte coming;      /* from this one on it has not yet */
-    byte again;       /* in the next round */
+    byte look;        /* at which words yet */
+    byte word;
     byte claimed;
     byte listed;    /* objects to scan */
     byte at = NONE; /* the word that has bits pending */
