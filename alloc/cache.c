@@ -157,10 +157,11 @@ static BH_COLD bool bin_move(struct core_cache *cache, unsigned size_class, unsi
     return true;
 }
 
-/* The slots for `limit` objects and the zero: a whole cell, so a few doublings suffice. */
+/* The slots for the zero, `limit` objects and the one that a refill hands out: a whole cell, so a
+ * few doublings suffice. */
 static unsigned room_for(unsigned limit)
 {
-    return limit < ROOM_MIN ? (unsigned)ROOM_MIN : 2u << bits_log2(limit);
+    return limit + 2 < ROOM_MIN ? (unsigned)ROOM_MIN : 2u << bits_log2(limit + 1);
 }
 
 /* Objects of a class that fill whole cache lines. */
@@ -189,7 +190,7 @@ static BH_COLD void bin_grow(struct core_cache *cache, unsigned size_class)
     wanted = wanted < most ? wanted : most;
     if (!make_budget(cache, size_class, limit_bytes(wanted - limit, size_class)))
         return;
-    if (cache->room[size_class] < wanted + 1 && !bin_move(cache, size_class, room_for(wanted)))
+    if (cache->room[size_class] < wanted + 2 && !bin_move(cache, size_class, room_for(wanted)))
         return;
     bin_set_limit(cache, size_class, bin_base(cache, size_class), wanted);
 }
@@ -210,32 +211,40 @@ static size_t refill_count(const struct core_cache *cache, unsigned size_class)
     return want < most ? want : most;
 }
 
+/* A batch goes straight into the bin, which is empty, and its last object to the caller. */
+static void *bin_refill(struct core_cache *cache, unsigned size_class, size_t want)
+{
+    void **objects = cache->bins.top[size_class] + 1;
+    size_t n = central_take(size_class, objects, want);
+    harden_shuffle(objects, n);
+    if (n == 0)
+        return NULL;
+    cache_set_top(cache, size_class, objects + n - 2);
+    return objects[n - 1];
+}
+
+/* By the central tier alone. */
+static void *take_one(unsigned size_class)
+{
+    void *object;
+    return central_take(size_class, &object, 1) ? object : NULL;
+}
+
 void *cache_refill(unsigned size_class)
 {
-    void *objects[CENTRAL_TAKE_MAX];
     uintptr_t irq = arch_irq_save();
     struct core_cache *cache = cache_own();
-    size_t want = 1;
     /* An interrupt between the miss and here may have filled the bin. */
     void *object = cache ? cache_pop_from(cache, size_class) : NULL;
-    if (object) {
-        arch_irq_restore(irq);
-        return object;
-    }
-    if (cache) {
+    size_t want = 1;
+    if (cache && !object) {
         bin_grow(cache, size_class);
         want = refill_count(cache, size_class);
     }
-    size_t n = central_take(size_class, objects, want);
-    harden_shuffle(objects, n);
-    if (cache && n > 1) {
-        void **top = cache->bins.top[size_class];
-        for (size_t i = 1; i < n; i++) /* the last first: they are handed out in their order */
-            top[n - i] = objects[i];
-        cache_set_top(cache, size_class, top + n - 1);
-    }
+    if (!object)
+        object = want > 1 ? bin_refill(cache, size_class, want) : take_one(size_class);
     arch_irq_restore(irq);
-    return n > 0 ? objects[0] : NULL;
+    return object;
 }
 
 /* Objects that a full bin gives away: never more than half of it. */

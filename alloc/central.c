@@ -8,6 +8,7 @@
 #include "alloc/page_heap.h"
 #include "alloc/span.h"
 #include "kernel-lib/memory.h"
+#include <bareheap/port.h>
 
 /* The most that a transfer cache holds. */
 #define TRANSFER_SLOTS 1022
@@ -15,6 +16,16 @@
 
 /* A transfer cache that is full asks for more room at every so many batches only. */
 #define GROW_EVERY 8
+
+/* A class is shared from when another core takes or gives, until one core has given so many batches
+ * with no other in between. */
+#define SHARED_GIVES 64
+
+/* Classes that have a stock whoever uses them. Of objects so small a bin's slots hold half of what
+ * they hold of others. Spans of so few objects are whole again with every few that come home, and
+ * that is a trip to the page heap. */
+#define STOCK_SMALL_BYTES 64
+#define STOCK_FEW_OBJS    16
 
 /* Classes that one that wants more room looks at for some of theirs. */
 #define SHRINK_LOOKS 8
@@ -31,13 +42,24 @@ static size_t transfer_reserved_bytes;
 
 /* ---- spans, under the lock ---- */
 
-static size_t take_from_spans(struct central *central, void **objects, size_t want)
+/* How many of the objects that are wanted are in partial spans. */
+static size_t find_in_spans(const struct central *central, size_t want)
 {
     size_t n = 0;
-    while (n < want && !list_is_empty(&central->partial)) {
+    const struct list *at = central->partial.next;
+    for (; at != &central->partial && n < want; at = at->next)
+        n += container_of(at, struct bh_span, link)->free_objs;
+    return n < want ? n : want;
+}
+
+/* Into objects[0 .. n), from the end: the one to be handed out first is the last. */
+static size_t take_from_spans(struct central *central, void **objects, size_t want)
+{
+    const size_t n = find_in_spans(central, want);
+    for (size_t left = n; left > 0;) {
         struct bh_span *span = container_of(central->partial.next, struct bh_span, link);
         harden_check_record(span);
-        n += span_take(span, objects + n, want - n);
+        left -= span_take(span, objects + left, left);
         if (span->free_objs == 0) {
             list_remove(&span->link);
             span_set_state(span, SPAN_IN_USE);
@@ -57,12 +79,12 @@ static void list_span(struct central *central, struct bh_span *span)
 struct homecoming {
     void **next; /* objects before it are home */
     void **end;
-    enum span_crime crime;
     struct list whole; /* spans to be freed when the lock is released */
 };
 
 /* The span has got its first free object, or its last: into the list, or out of it. */
-static void span_moves(struct central *central, struct bh_span *span, struct list *whole)
+static __attribute__((noinline)) void span_moves(struct central *central, struct bh_span *span,
+                                                 struct list *whole)
 {
     if (span->state == SPAN_IN_USE)
         list_span(central, span);
@@ -74,8 +96,8 @@ static void span_moves(struct central *central, struct bh_span *span, struct lis
     }
 }
 
-/* The span of an object that comes home. NULL: it is home already, for all of its span is: that is
- * gone from the page map, or will be in a moment. */
+/* The span of an object that comes home. NULL: it is home already, and its whole span is gone from
+ * the page map. */
 static inline struct bh_span *span_to_put(const struct pagemap *map, unsigned size_class,
                                           uintptr_t object)
 {
@@ -84,16 +106,22 @@ static inline struct bh_span *span_to_put(const struct pagemap *map, unsigned si
         return NULL; /* acquire: as in pagemap_class() */
     struct bh_span *span = map->span_of[page];
     harden_check_record(span);
-    return span->free_objs < span->objs ? span : NULL;
+    return span;
 }
 
-/* The front of the batch into the span that it belongs to: one object at least, or a crime. */
-static inline void put_some(struct central *central, struct bh_span *span, struct homecoming *batch)
+/* The front of a batch into the span that it belongs to: how many objects. 0: the first is none, or
+ * is home already; so is all of a span that will be gone in a moment. */
+static inline size_t put_some(struct central *central, struct bh_span *span, void *const *objects,
+                              size_t most, struct list *whole)
 {
-    bool was_empty = span->free_objs == 0;
-    batch->next = span_put(span, batch->next, batch->end, &batch->crime);
-    if (was_empty || span->free_objs == span->objs)
-        span_moves(central, span, &batch->whole);
+    const size_t before = span->free_objs;
+    size_t n = BH_LIKELY(before < span->objs) ? span_put(span, objects, most) : 0;
+    if (BH_UNLIKELY(n == 0))
+        return 0;
+    span->free_objs = (uint16_t)(before + n);
+    if (BH_UNLIKELY(before == 0 || before + n == span->objs))
+        span_moves(central, span, whole);
+    return n;
 }
 
 /* Stops at the first object that is none, or home already. One map for all: each was allocated
@@ -101,15 +129,19 @@ static inline void put_some(struct central *central, struct bh_span *span, struc
 static void put_all(struct central *central, unsigned size_class, struct homecoming *batch)
 {
     const struct pagemap *map = atomic_load_dependent(&pagemap_current);
-    void **first = batch->next;
-    while (batch->next < batch->end && batch->crime == SPAN_OK) {
-        struct bh_span *span = span_to_put(map, size_class, (uintptr_t)*batch->next);
-        if (BH_LIKELY(span))
-            put_some(central, span, batch);
-        else
-            batch->crime = SPAN_TWICE;
+    void **next = batch->next;
+    void **const end = batch->end; /* locals: the loop has a register for each */
+    while (next < end) {
+        struct bh_span *span = span_to_put(map, size_class, (uintptr_t)*next);
+        if (BH_UNLIKELY(!span))
+            break;
+        size_t n = put_some(central, span, next, (size_t)(end - next), &batch->whole);
+        if (BH_UNLIKELY(n == 0))
+            break;
+        next += n;
     }
-    central->out_objs -= (size_t)(batch->next - first);
+    central->out_objs -= (size_t)(next - batch->next);
+    batch->next = next;
 }
 
 /* ---- spans, without the lock ---- */
@@ -131,20 +163,27 @@ static void free_whole_spans(struct list *whole)
     }
 }
 
-static const char *const crime_texts[] = {
-    [SPAN_OK] = "", [SPAN_INTERIOR] = "inside an object", [SPAN_TWICE] = "freed twice"};
+/* What is wrong with the object that put_all() stopped at. */
+static BH_COLD const char *crime_text(unsigned size_class, uintptr_t object)
+{
+    bool inside =
+        pagemap_class(object) == size_class && !span_is_object(pagemap_span(object), object);
+    return inside ? "inside an object" : "freed twice";
+}
 
 /* The crime is told with the lock released. */
 void central_give_home(unsigned size_class, void **objects, size_t count)
 {
     struct central *central = &centrals[size_class];
-    struct homecoming batch = {.next = objects, .end = objects + count, .crime = SPAN_OK};
+    struct homecoming batch = {.next = objects, .end = objects + count};
     list_init(&batch.whole);
     uintptr_t irq = spinlock_acquire(&central->lock);
     put_all(central, size_class, &batch);
     spinlock_release(&central->lock, irq);
-    if (batch.crime != SPAN_OK)
-        crime_panic("bh_free", (uintptr_t)*batch.next, crime_texts[batch.crime], 0);
+    if (BH_UNLIKELY(batch.next < batch.end)) {
+        uintptr_t object = (uintptr_t)*batch.next;
+        crime_panic("bh_free", object, crime_text(size_class, object), 0);
+    }
     free_whole_spans(&batch.whole);
 }
 
@@ -290,28 +329,56 @@ static bool is_full(struct central *central, unsigned size_class, size_t count)
     return turn || !transfer_grow(central, size_class, count);
 }
 
+/* ---- who uses a class ---- */
+
+/* Relaxed, here and below, and not always under the lock: a guess, by which nothing goes wrong. */
+static void note_user(struct central *central)
+{
+    unsigned user = bh_port_core() + 1;
+    unsigned last = atomic_load_relaxed(&central->user);
+    if (last == user)
+        return;
+    atomic_store_relaxed(&central->user, (uint16_t)user);
+    if (last)
+        atomic_store_relaxed(&central->shared_gives, SHARED_GIVES);
+}
+
+/* Whether what this core is about to give is to be stocked: if another one may want it. */
+static bool wants_stock(struct central *central, unsigned size_class)
+{
+    const struct size_class *info = &size_classes[size_class];
+    if (info->object_bytes <= STOCK_SMALL_BYTES || info->objs <= STOCK_FEW_OBJS)
+        return true;
+    note_user(central);
+    unsigned gives = atomic_load_relaxed(&central->shared_gives);
+    if (gives)
+        atomic_store_relaxed(&central->shared_gives, (uint16_t)(gives - 1));
+    return gives;
+}
+
 /* ---- interface ---- */
 
 size_t central_take(unsigned size_class, void **objects, size_t want)
 {
     struct central *central = &centrals[size_class];
-    uintptr_t irq = spinlock_acquire(&central->lock);
+    spinlock_acquire_irqs_off(&central->lock);
+    note_user(central);
     size_t n = transfer_take(central, objects, want);
     if (n == 0)
         n = take_from_spans(central, objects, want);
     size_t spans = central->spans;
-    spinlock_release(&central->lock, irq);
+    spinlock_release_irqs_off(&central->lock);
     if (n > 0)
         return n;
 
     struct bh_span *span = new_span(size_class, spans);
     if (!span)
         return 0;
-    irq = spinlock_acquire(&central->lock);
+    spinlock_acquire_irqs_off(&central->lock);
     central->spans++;
     list_span(central, span);
     n = take_from_spans(central, objects, want);
-    spinlock_release(&central->lock, irq);
+    spinlock_release_irqs_off(&central->lock);
     return n;
 }
 
@@ -319,10 +386,10 @@ void central_give(unsigned size_class, void **objects, size_t count)
 {
     struct central *central = &centrals[size_class];
     bool stocked = false;
-    if (!is_full(central, size_class, count)) {
-        uintptr_t irq = spinlock_acquire(&central->lock);
+    if (wants_stock(central, size_class) && !is_full(central, size_class, count)) {
+        spinlock_acquire_irqs_off(&central->lock);
         stocked = transfer_give(central, objects, count);
-        spinlock_release(&central->lock, irq);
+        spinlock_release_irqs_off(&central->lock);
     }
     if (!stocked)
         central_give_home(size_class, objects, count);

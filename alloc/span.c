@@ -141,17 +141,90 @@ void span_free(struct bh_span *span)
     page_heap_free(span);
 }
 
-/* The objects whose bits are set in word w of the bitmap, lowest first, as many as are wanted:
- * clears their bits. */
-static size_t take_bits(struct bh_span *span, size_t w, uint64_t set, void **objects, size_t want)
+static size_t least(size_t a, size_t b)
 {
+    return a < b ? a : b;
+}
+
+/* n bits from bit `lowest` on; n is 1 to 64 - lowest. */
+static uint64_t mask_of(size_t n, size_t lowest)
+{
+    return ~(uint64_t)0 >> (64 - n) << lowest;
+}
+
+/* ---- back ---- */
+
+/* Of `most` objects, how many lie `step` bytes one behind the other. */
+static size_t run_length(void *const *objects, size_t most, uintptr_t step)
+{
+    uintptr_t next = (uintptr_t)objects[0] + step;
+    size_t n = 1;
+    for (; n < most && (uintptr_t)objects[n] == next; n++)
+        next += step;
+    return n;
+}
+
+/* A run ends with its word. One in which something is home already goes back one by one. */
+size_t span_put_run(struct bh_span *span, void *const *objects, size_t most, size_t idx)
+{
+    const uintptr_t object_bytes = span->object_bytes;
+    uintptr_t step = (uintptr_t)objects[1] - (uintptr_t)objects[0];
+    uint64_t *word = &span_free_bits(span)[idx / 64];
+    size_t lowest = idx % 64;
+    size_t n = 1;
+    if (step == object_bytes) {
+        n = run_length(objects, least(most, least(64 - lowest, span->objs - idx)), step);
+    } else if (step == -object_bytes) {
+        n = run_length(objects, least(most, lowest + 1), step);
+        lowest -= n - 1;
+    }
+    if (BH_UNLIKELY(*word & mask_of(n, lowest))) {
+        n = 1;
+        lowest = idx % 64;
+    }
+    if (BH_UNLIKELY(*word & mask_of(n, lowest)))
+        return 0;
+    *word |= mask_of(n, lowest);
+    return n;
+}
+
+/* ---- out ---- */
+
+/* The objects of one run of set bits, lowest first, as many as are wanted: clears their bits. */
+static size_t take_run(struct bh_span *span, size_t w, uint64_t run, void **end, size_t want)
+{
+    const uintptr_t object_bytes = span->object_bytes;
+    unsigned lowest = bits_lowest(run);
+    size_t n = least(want, bits_log2(run) + 1 - lowest);
+    uintptr_t object = span_object(span, (uint32_t)(w * 64 + lowest));
+    for (size_t i = 1; i <= n; i++, object += object_bytes)
+        end[-(ptrdiff_t)i] = (void *)object; /* NOLINT: an address becomes memory */
+    span_free_bits(span)[w] &= ~mask_of(n, lowest);
+    return n;
+}
+
+/* The objects whose bits are set in word w of the bitmap, likewise. */
+static size_t take_bits(struct bh_span *span, size_t w, uint64_t set, void **end, size_t want)
+{
+    const uintptr_t object_bytes = span->object_bytes;
     uintptr_t first = span_object(span, (uint32_t)(w * 64));
     uint64_t left = set;
-    size_t taken = 0;
-    for (; left && taken < want; left &= left - 1)
-        objects[taken++] = (void *)(first + bits_lowest(left) * span->object_bytes); /* NOLINT */
-    span_bits(span)[w] &= ~(set ^ left);
-    return taken;
+    void **slot = end;
+    for (; left && want > 0; left &= left - 1, want--)
+        *--slot = (void *)(first + bits_lowest(left) * object_bytes); /* NOLINT: as above */
+    span_free_bits(span)[w] &= ~(set ^ left);
+    return (size_t)(end - slot);
+}
+
+static bool is_run(uint64_t set)
+{
+    uint64_t lowest = set & -set;
+    return set && !(set & (set + lowest));
+}
+
+static size_t take_word(struct bh_span *span, size_t w, uint64_t set, void **end, size_t want)
+{
+    return is_run(set) ? take_run(span, w, set, end, want) : take_bits(span, w, set, end, want);
 }
 
 /* The bits of `word` in groups of n, at multiples of n, of which all are set; n is 2, 4 or 8. */
@@ -168,33 +241,29 @@ static uint64_t full_groups(uint64_t word, size_t n)
  * that take their objects one after the other get no neighbours in a line. Not where all objects
  * are wanted anyway.
  */
-static size_t take_lines(struct bh_span *span, void **objects, size_t want)
+static size_t take_lines(struct bh_span *span, void **end, size_t want)
 {
-    const uint64_t *bits = span_bits(span);
+    const uint64_t *bits = span_free_bits(span);
     size_t n = span_line_objs(span->object_bytes);
     size_t taken = 0;
     want -= want % n;
     if (n == 1 || want >= span->free_objs)
         return 0;
-    for (size_t w = span->next_idx / 64; taken < want && w < bitmap_words(span->objs); w++) {
+    for (size_t w = 0; taken < want && w < bitmap_words(span->objs); w++) {
         uint64_t full = full_groups(bitmap_word(bits, w), n);
-        taken += take_bits(span, w, full, objects + taken, want - taken);
+        taken += take_word(span, w, full, end - taken, want - taken);
     }
     return taken;
 }
 
-size_t span_take(struct bh_span *span, void **objects, size_t want)
+size_t span_take(struct bh_span *span, void **end, size_t want)
 {
-    const uint64_t *bits = span_bits(span);
-    size_t taken = take_lines(span, objects, want);
-    size_t w = span->next_idx / 64;
-    want = want < span->free_objs ? want : span->free_objs;
-    while (taken < want) {
-        span->next_idx = (uint16_t)(w * 64);
-        taken += take_bits(span, w, bitmap_word(bits, w), objects + taken, want - taken);
-        w++;
-    }
+    const uint64_t *bits = span_free_bits(span);
+    size_t taken = take_lines(span, end, want);
+    want = least(want, span->free_objs);
+    for (size_t w = 0; taken < want; w++)
+        taken += take_word(span, w, bitmap_word(bits, w), end - taken, want - taken);
     span->free_objs = (uint16_t)(span->free_objs - taken);
-    BH_ASSERT_SLOW(span->free_objs == bitmap_count(span_bits(span), span->objs));
+    BH_ASSERT_SLOW(span->free_objs == bitmap_count(bits, span->objs));
     return taken;
 }

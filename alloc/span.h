@@ -6,7 +6,8 @@
  *    fill in the record. Nobody can find the span yet.
  * 2. page_heap_publish() enters it in the page map; from then on its addresses mean it.
  * 3. span_take() and span_put() move manual objects between the span's bitmap and the tiers
- *    above, under the central's lock.
+ *    above, under the central's lock. Bits of neighbours are changed together, for programs free in
+ *    the order of births, or against it. The search begins at the first word: 16 are the most.
  * 4. span_free() gives cells and pages back. No object of it may be in use.
  *
  * Not here: which span an object comes from (central.h), free runs of pages (page_heap.h).
@@ -35,10 +36,11 @@ void span_make_large(struct bh_span *run, enum bh_kind kind);
 void span_free(struct bh_span *span);
 
 /*
- * Up to `want` objects out of a manual span, lowest first, but those that fill whole cache lines
- * before the others; returns how many. The central's lock is held.
+ * Up to `want` objects out of a manual span into the slots below `end`, downwards: lowest object
+ * first, but those that fill whole cache lines before the others. So who pops them from the end, as
+ * the core cache does, walks memory upwards. Returns how many. The central's lock is held.
  */
-size_t span_take(struct bh_span *span, void **objects, size_t want);
+size_t span_take(struct bh_span *span, void **end, size_t want);
 
 /* So many objects of a small class, from one whose number is a multiple of it, fill whole cache
  * lines: 2, 4 or 8. 1: larger objects, of which two share a line at most. */
@@ -47,9 +49,6 @@ static inline size_t span_line_objs(size_t object_bytes)
     size_t factor = object_bytes & -object_bytes; /* the largest power of two in it */
     return object_bytes < ARCH_CACHE_LINE ? ARCH_CACHE_LINE / factor : 1;
 }
-
-/* What span_put() can find wrong with a pointer. */
-enum span_crime { SPAN_OK, SPAN_INTERIOR, SPAN_TWICE };
 
 /* Whether a run's head is that of a span, and not of free or private pages. */
 static inline bool span_is_span(const struct bh_span *run)
@@ -83,40 +82,38 @@ static inline bool span_is_object(const struct bh_span *span, uintptr_t address)
     return idx < span->objs && span_object(span, idx) == address;
 }
 
-/*
- * Puts manual objects back: the first, which is in one of the span's pages, and those after it that
- * are objects of the same span. Returns where it stopped: at another span's, at `end`, or, having
- * said so, at a crime. Inline: this is what a batch that comes home holds the central's lock for.
- */
-BH_INLINE void **span_put(struct bh_span *span, void **first, void **end, enum span_crime *crime)
+/* span_bits() of a span that is known to be manual. */
+static inline uint64_t *span_free_bits(struct bh_span *span)
 {
-    uint64_t *bits = span_bits(span);
-    const uintptr_t base = span->base;
-    const uintptr_t bytes = (uintptr_t)span->objs * span->object_bytes;
-    uintptr_t offset = (uintptr_t)*first - base;
-    void **object = first;
-    do {
-        uint64_t idx = (offset * span->reciprocal) >> 32;
-        uint64_t bit = (uint64_t)1 << idx % 64;
-        if (BH_UNLIKELY(idx * span->object_bytes != offset || offset >= bytes)) {
-            *crime = SPAN_INTERIOR;
-            break;
-        }
-        uint64_t word = bits[idx / 64];
-        if (BH_UNLIKELY(word & bit)) {
-            *crime = SPAN_TWICE;
-            break;
-        }
-        bits[idx / 64] = word | bit;
-        if (idx < span->next_idx)
-            span->next_idx = (uint16_t)idx;
-        if (++object == end)
-            break;
-        offset = (uintptr_t)*object - base;
-    } while (offset < bytes);
-    span->free_objs = (uint16_t)(span->free_objs + (object - first));
-    BH_ASSERT_SLOW(span->free_objs == bitmap_count(bits, span->objs));
-    return object;
+    return !BH_HARDEN && span->objs <= 64 ? &span->own_bits : span->bits;
+}
+
+/* span_put() where the second object may be a neighbour of the first, which is number idx. */
+size_t span_put_run(struct bh_span *span, void *const *objects, size_t most, size_t idx);
+
+/*
+ * Puts manual objects back: of `most`, the first, which is in one of the span's pages, and those
+ * that follow it if they are its neighbours, one by one. Returns how many; 0: the first is no
+ * object, or it is home already. free_objs is the caller's to change. Inline: this is what a batch
+ * that comes home holds the central's lock for.
+ */
+BH_INLINE size_t span_put(struct bh_span *span, void *const *objects, size_t most)
+{
+    const uintptr_t first = (uintptr_t)objects[0];
+    const uintptr_t object_bytes = span->object_bytes;
+    uintptr_t offset = first - span->base;
+    uint64_t idx = (offset * span->reciprocal) >> 32;
+    if (BH_UNLIKELY(idx * object_bytes != offset || idx >= span->objs))
+        return 0;
+    if (most > 1 && (uintptr_t)objects[1] - first + object_bytes <= 2 * object_bytes)
+        return span_put_run(span, objects, most, idx);
+    uint64_t *word = &span_free_bits(span)[idx / 64];
+    uint64_t bit = (uint64_t)1 << idx % 64;
+    uint64_t old = *word;
+    if (BH_UNLIKELY(old & bit)) /* a branch, which is foreseen: a number would be waited for */
+        return 0;
+    *word = old | bit;
+    return 1;
 }
 
 #endif

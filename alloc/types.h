@@ -44,7 +44,7 @@ enum bh_kind {
 enum span_state {
     SPAN_NONE,    /* not the head of a run */
     SPAN_FREE,    /* the head of a free run, in the page heap's tree */
-    SPAN_PRIVATE, /* pages for ourselves (metadata cells, mark stack), or a run in transit */
+    SPAN_PRIVATE, /* pages for ourselves (metadata cells, mark queue), or a run in transit */
     SPAN_IN_USE,  /* a span that is in no list: manual and full, or large */
     SPAN_LISTED,  /* a span in a list of its central: partial; full or unswept too if collected */
     SPAN_CACHED,  /* collected: one core's cursor allocates from it */
@@ -57,7 +57,7 @@ enum run_flags {
     RUN_GUARD = 8,    /* private: one of the two */
     RUN_SPECIAL = 16, /* collected: an object of it has, or had, a finalizer or the like */
     RUN_QUEUED = 32,  /* collected, while marking: waits for a marker to look for grey objects */
-    RUN_MANY = 64,    /* the same: in more than one word of its marks */
+    RUN_MANY = 64,    /* the same: its marks were changed more than once */
 };
 
 /*
@@ -65,8 +65,8 @@ enum run_flags {
  *   objs * object_bytes <= pages * PAGE_BYTES
  *   manual:    free_objs == bits set in `bits` (those with the central tier's spans)
  *              objs - free_objs == handed out + in core caches + in the transfer cache
- *   collected: a set bit in `bits` is an allocated object; free_objs == bits clear, exact while
- *              the span is swept and in a list
+ *   collected: while swept, and nobody marks (walk.h), a set bit in `bits` is an allocated object;
+ *              free_objs == bits clear, exact while the span is in a list
  * Constant from page_heap_publish() until the span is freed: base, pages (but for a large object
  * that is resized), kind, size_class, objs, object_bytes, reciprocal, where the bitmaps are.
  */
@@ -77,7 +77,7 @@ struct bh_span {
     uint32_t reciprocal;   /* offset / object_bytes == (offset * reciprocal) >> 32; 0 for large */
     uint16_t objs;         /* objects there is room for */
     uint16_t free_objs;    /* see above; protected by the central's lock */
-    uint16_t next_idx;     /* no free object is before this one; where the search begins */
+    uint16_t next_idx;     /* collected: no free object is before this one */
     uint8_t sweep_cycle;   /* collected: swept when equal to the sweeper's cycle */
     uint8_t mark_shift;    /* collected: log2 of half the cell that `bits` is a half of */
     uint8_t state;         /* enum span_state */

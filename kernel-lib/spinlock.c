@@ -151,13 +151,19 @@ static void spinlock_wait(const struct spinlock *lock)
     }
 }
 
-uintptr_t spinlock_acquire(struct spinlock *lock)
+void spinlock_acquire_irqs_off(struct spinlock *lock)
 {
-    uintptr_t irq_state = arch_irq_save();
+    BH_ASSERT(!arch_irq_enabled());
     if (BH_DEBUG >= 1)
         spinlock_check_order(lock);
     while (!spinlock_try_unchecked(lock))
         spinlock_wait(lock);
+}
+
+uintptr_t spinlock_acquire(struct spinlock *lock)
+{
+    uintptr_t irq_state = arch_irq_save();
+    spinlock_acquire_irqs_off(lock);
     return irq_state;
 }
 

@@ -53,7 +53,8 @@ void spinlock_init(struct spinlock *lock, enum lock_rank rank, const char *name)
 uintptr_t spinlock_acquire(struct spinlock *lock);
 void spinlock_release(struct spinlock *lock, uintptr_t irq_state);
 
-/* Takes the lock if it is free. Interrupts must be off already, and stay so. */
+/* Takes the lock, or takes it if it is free. Interrupts must be off already, and stay so. */
+void spinlock_acquire_irqs_off(struct spinlock *lock);
 bool spinlock_try(struct spinlock *lock);
 void spinlock_release_irqs_off(struct spinlock *lock);
 

@@ -65,6 +65,24 @@ TEST(central_gives_the_span_back_when_it_is_whole)
     bh_heap_verify();
 }
 
+#define ALONE_CLASS  20  /* neither of the smallest objects, nor of few in a span */
+#define ALONE_ROUNDS 100 /* more batches than are given as to a class of several cores */
+
+TEST(central_stocks_nothing_of_a_class_that_one_core_uses)
+{
+    void *objects[SIZE_CLASS_MAX_BATCH];
+    harness_heap();
+    size_t before = out_of_spans(ALONE_CLASS);
+    for (unsigned i = 0; i < ALONE_ROUNDS; i++) {
+        if (i == ALONE_ROUNDS - 1)
+            central_drain(ALONE_CLASS); /* what there was of before */
+        size_t n = take(ALONE_CLASS, objects, size_classes[ALONE_CLASS].batch);
+        give(ALONE_CLASS, objects, n);
+    }
+    EXPECT(out_of_spans(ALONE_CLASS) <= before);
+    EXPECT_EQ(centrals[ALONE_CLASS].transfer_count, 0);
+}
+
 /* A span that was whole is gone, and nobody may look for its bitmap. */
 TEST_PANICS(
     central_refuses_an_object_whose_span_is_gone,
