@@ -9,14 +9,12 @@
 #define _GNU_SOURCE
 #include "boards/board.h"
 #include "boards/host/internal.h"
+#include "boards/posix.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/check.h"
 #include <bareheap/gc.h>
 #include <bareheap/port.h>
-#include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Of a wait: how often the processor is given away before the thread sleeps, and how long then. */
@@ -55,15 +53,7 @@ void host_register_roots(void)
 
 void bh_port_log(const char *text, size_t bytes)
 {
-    while (bytes > 0) {
-        ssize_t written = write(log_file, text, bytes);
-        if (written < 0 && errno != EINTR)
-            return;
-        if (written > 0) {
-            text += written;
-            bytes -= (size_t)written;
-        }
-    }
+    posix_write(log_file, text, bytes);
 }
 
 void board_putc(char c)
@@ -73,21 +63,12 @@ void board_putc(char c)
 
 uint64_t bh_port_now_ns(void)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return posix_now_ns();
 }
 
-/* The system's scheduler may have taken the processor from the thread that is waited for. */
 void bh_port_wait(unsigned round)
 {
-    int error = errno;
-    struct timespec pause = {.tv_nsec = WAIT_SLEEP_NS};
-    if (round < WAIT_YIELDS)
-        (void)sched_yield();
-    else
-        (void)nanosleep(&pause, NULL);
-    errno = error;
+    posix_wait(round, WAIT_YIELDS, WAIT_SLEEP_NS);
 }
 
 void host_exit(int status)

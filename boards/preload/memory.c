@@ -29,7 +29,6 @@
 #include <unistd.h>
 
 #define RESERVE_RAM_TIMES 4
-#define RESERVE_LO_BYTES  ((size_t)4 << 30)
 #define GROW_LO_BYTES     ((size_t)64 << 20)
 #define GROW_SHARE        4 /* of what there is */
 #define REGION_ALIGN      ((size_t)2 << 20)

@@ -7,17 +7,16 @@
  */
 #define _GNU_SOURCE
 #include "arch/arch.h"
+#include "boards/posix.h"
 #include "boards/preload/preload.h"
 #include "kernel-lib/atomics.h"
 #include <bareheap/port.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
-/* Rounds of waiting that only give the processor away; then the thread sleeps: one of real-time
- * priority would get its own processor back for ever. */
+/* Rounds of waiting that only give the processor away; then the thread sleeps, and how long. */
 #define WAIT_YIELDS   16
 #define WAIT_SLEEP_NS 50000
 
@@ -26,17 +25,7 @@
 
 void bh_port_log(const char *text, size_t bytes)
 {
-    int error = errno;
-    while (bytes > 0) {
-        ssize_t written = write(STDERR_FILENO, text, bytes);
-        if (written < 0 && errno != EINTR)
-            break;
-        if (written > 0) {
-            text += written;
-            bytes -= (size_t)written;
-        }
-    }
-    errno = error;
+    posix_write(STDERR_FILENO, text, bytes);
 }
 
 void bh_port_panic(const char *message)
@@ -47,20 +36,12 @@ void bh_port_panic(const char *message)
 
 uint64_t bh_port_now_ns(void)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return posix_now_ns();
 }
 
 void bh_port_wait(unsigned round)
 {
-    int error = errno;
-    struct timespec pause = {.tv_nsec = WAIT_SLEEP_NS};
-    if (round < WAIT_YIELDS)
-        (void)sched_yield();
-    else
-        (void)nanosleep(&pause, NULL);
-    errno = error;
+    posix_wait(round, WAIT_YIELDS, WAIT_SLEEP_NS);
 }
 
 void bh_port_out_of_memory(void)

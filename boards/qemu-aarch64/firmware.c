@@ -58,7 +58,8 @@ const char *firmware_start_core(uint64_t mpidr, uintptr_t entry, uintptr_t conte
     return "PSCI gave an unknown error";
 }
 
-_Noreturn void firmware_power_off(void)
+/* PSCI SYSTEM_OFF, where there is PSCI; else sleeps for ever. */
+static _Noreturn void power_off(void)
 {
     if (psci_conduit != CONDUIT_NONE)
         psci_call(PSCI_SYSTEM_OFF, 0, 0, 0);
@@ -75,7 +76,7 @@ _Noreturn void firmware_exit_without_semihosting(void)
 {
     print_log("board: semihosting is off (QEMU: -semihosting), so the exit status is lost; "
               "powering off\n");
-    firmware_power_off();
+    power_off();
 }
 
 _Noreturn void board_exit(int status)
@@ -83,5 +84,5 @@ _Noreturn void board_exit(int status)
     board_irq_off();
     const uint64_t block[2] = {SEMIHOSTING_APPLICATION_EXIT, status ? 1 : 0};
     firmware_semihosting(SEMIHOSTING_EXIT_EXTENDED, block);
-    firmware_power_off();
+    power_off();
 }

@@ -14,9 +14,6 @@ void firmware_init(enum hardware_conduit conduit);
  * why not. */
 const char *firmware_start_core(uint64_t mpidr, uintptr_t entry, uintptr_t context);
 
-/* PSCI SYSTEM_OFF, where there is PSCI; else sleeps for ever. */
-_Noreturn void firmware_power_off(void);
-
 /* Whether `pc` is the semihosting instruction: an undefined one when semihosting is off. */
 bool firmware_is_semihosting(uintptr_t pc);
 

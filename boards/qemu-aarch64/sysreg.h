@@ -52,9 +52,4 @@ static inline uint64_t mmio_read64(uintptr_t address)
     return *(volatile uint64_t *)address;
 }
 
-static inline void mmio_write8(uintptr_t address, uint8_t value)
-{
-    *(volatile uint8_t *)address = value;
-}
-
 #endif

@@ -89,7 +89,7 @@ void objects_moved(struct object *object, void *address, size_t bytes)
     objects_born(object, address, bytes, 1);
 }
 
-void objects_check(const struct object *object)
+static void check_whole(const struct object *object)
 {
     check(object, object->address, object->bytes, object->bytes);
 }
@@ -97,7 +97,7 @@ void objects_check(const struct object *object)
 void *objects_gone(struct object *object)
 {
     void *address = object->address;
-    objects_check(object);
+    check_whole(object);
     *object = (struct object){0};
     return address;
 }
@@ -106,7 +106,7 @@ void objects_check_all(void)
 {
     for (const struct object *object = objects; object < objects + OBJECTS_SLOTS; object++)
         if (object->address)
-            objects_check(object);
+            check_whole(object);
 }
 
 size_t objects_live(size_t *bytes)

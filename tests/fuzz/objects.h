@@ -29,10 +29,7 @@ void objects_born(struct object *object, void *address, size_t bytes, size_t ali
 /* The same object is now here and so large; the contents of the smaller size are still there. */
 void objects_moved(struct object *object, void *address, size_t bytes);
 
-/* Its contents are right: before it is freed or moved. */
-void objects_check(const struct object *object);
-
-/* Forgets it. Returns its address. */
+/* Forgets it, whose contents are still right. Returns its address. */
 void *objects_gone(struct object *object);
 
 void objects_check_all(void);

@@ -38,6 +38,7 @@ class Result:
         self.failed = []  # (case, lines it printed)
         self.not_run = []
         self.alone = []  # (case, kind)
+        self.times = []  # (milliseconds, case), as the image measured them
         self.seconds = 0.0
 
 
@@ -78,6 +79,8 @@ class Console:
             self.result.skipped += 1
         else:
             self.result.passed += 1
+        if time_text := re.search(r"# time=(\d+)ms", rest):
+            self.result.times.append((int(time_text[1]), name))
         self.case, self.lines = None, []
 
     def take_report(self, line):

@@ -140,9 +140,12 @@ def run_runner(*options):
 
 
 def check_runner(score):
-    good = run_runner("--case", "good_*")
+    good = run_runner("--case", "good_*", "--slowest", "2")
     last = good.stdout.splitlines()[-1:]
     score.check("runner: good run", None if good.returncode == 0 and last == ["6 passed, 0 failed"] else good.stdout)
+    slowest = re.findall(r"^ +([\d.]+) s  good_\w+ on host debug 2 cores$", good.stdout, re.M)
+    score.check("runner: the slowest cases",
+                None if len(slowest) == 2 and float(slowest[0]) >= float(slowest[1]) else good.stdout)
     bad = run_runner("--case", "bad_ex*", "--seed", "5")
     last = bad.stdout.splitlines()[-1:]
     score.check("runner: bad run", None if bad.returncode == 1 and last and last[0].endswith("2 failed") or

@@ -28,6 +28,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 import rawlog  # noqa: E402
 import tracefile  # noqa: E402
+import unittests  # noqa: E402
 from tracefile import ALIGNED, ALLOC, CALLOC, FREE, REALLOC  # noqa: E402
 
 TRACES = sorted(glob.glob(os.path.join(HERE, "*.bht")))
@@ -258,10 +259,7 @@ def main():
         compile_program("slow", "-shared", "-fPIC")
         compile_program("decode", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
                         os.path.join(HERE, "trace.c"))
-        result = unittest.main(exit=False, argv=sys.argv).result
-    failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed} passed, {failed} failed")
-    return 1 if failed else 0
+        return unittests.run()
 
 
 if __name__ == "__main__":
