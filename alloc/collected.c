@@ -323,7 +323,8 @@ struct walk_request walk_request_plain(enum bh_kind kind, size_t bytes)
     unsigned size_class = bytes >= SIZE_CLASS_MAX ? 0
                           : is_tiny(kind, bytes)  ? TINY_CLASS
                                                   : class_of(bytes);
-    return (struct walk_request){central_plain(kind, size_class), bytes, bytes + 1};
+    return (struct walk_request){
+        .central = central_plain(kind, size_class), .bytes = bytes, .room = bytes + 1};
 }
 
 bool walk_request_is_large(const struct walk_request *request)
@@ -357,6 +358,19 @@ static void *small_slow(const struct walk_request *request)
     return collected_hand_out(object, request->bytes);
 }
 
+/* Opens it, and zeroes it. Nobody knows the span yet, so this may take as long as it likes,
+ * interrupts on. */
+static void large_prepare(const struct bh_span *span, const struct walk_request *request)
+{
+    size_t bytes = span_object_bytes(span);
+    poison_lift(span->base, bytes);
+    if (request->unzeroed)
+        dead_fill(span->base, bytes); /* nobody shall rely on what is there */
+    else if (!(span->flags & RUN_ZEROED))
+        memset((void *)span->base, 0, bytes); /* NOLINT: an address becomes memory */
+    poison_open(span->base, request->bytes, bytes);
+}
+
 /* In the page map and in the list at once, as far as this core can be stopped. */
 static void large_show(struct bh_span *span)
 {
@@ -383,11 +397,7 @@ static void *large_slow(const struct walk_request *request)
     /* Read here, not after large_show(): from its end on a collection may come, and then the only
      * reference to the object is in this variable. The span's record is no root. */
     void *object = (void *)span->base; /* NOLINT: an address becomes memory */
-    /* Nobody knows the span yet, so this may take as long as it likes, interrupts on. */
-    poison_lift(span->base, span_object_bytes(span));
-    if (!(span->flags & RUN_ZEROED))
-        memset(object, 0, span_object_bytes(span));
-    poison_open(span->base, request->bytes, span_object_bytes(span));
+    large_prepare(span, request);
     large_show(span);
     return object;
 }

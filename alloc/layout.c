@@ -257,9 +257,14 @@ static struct collected_central *central_like(struct collected_central *single,
     return central_for(layout, bytes);
 }
 
+static struct walk_request layout_request(struct collected_central *central, size_t bytes)
+{
+    return (struct walk_request){.central = central, .bytes = bytes, .room = bytes};
+}
+
 struct walk_request walk_request_typed(struct bh_gc_type *type)
 {
-    return (struct walk_request){central_of_type(type), type->bytes, type->bytes};
+    return layout_request(central_of_type(type), type->bytes);
 }
 
 /* Elements that are no whole number of words have their pointers in other words each time. */
@@ -271,7 +276,7 @@ bool walk_request_array(struct bh_gc_type *type, size_t count, struct walk_reque
         return false;
     struct layout *once = type->bytes % WORD_BYTES ? NULL : layout_of_central(single);
     struct layout *array = single->kind == KIND_NOSCAN ? NULL : layout_of_array(once);
-    *request = (struct walk_request){central_like(single, array, bytes), bytes, bytes};
+    *request = layout_request(central_like(single, array, bytes), bytes);
     return true;
 }
 
@@ -281,7 +286,6 @@ bool walk_request_tail(struct bh_gc_type *type, size_t tail_bytes, struct walk_r
     size_t bytes;
     if (__builtin_add_overflow(type->bytes, tail_bytes, &bytes))
         return false;
-    *request =
-        (struct walk_request){central_like(single, layout_of_central(single), bytes), bytes, bytes};
+    *request = layout_request(central_like(single, layout_of_central(single), bytes), bytes);
     return true;
 }

@@ -24,6 +24,8 @@ static BH_COLD void check_bits(const struct bh_span *span)
                "[ALLOC-8] bits past the last object");
     CHECK_SPAN(span, unswept || bitmap_count(span_mark_bits(span), span->objs) == 0,
                "[ALLOC-8] marks left from a cycle that is over");
+    CHECK_SPAN(span, !(span->flags & (RUN_QUEUED | RUN_MANY)),
+               "[ALLOC-8] queued for marking, and nobody marks");
 }
 
 static BH_COLD void check_span(struct bh_span *span, void *arg)

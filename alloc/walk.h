@@ -66,7 +66,8 @@ static inline uint32_t walk_index(const struct bh_span *span, uintptr_t word)
     return (uint32_t)(((word - span->base) * span->reciprocal) >> 32);
 }
 
-/* Whether an object of a swept span is allocated. Black ones, while marking, are only marked. */
+/* Whether an object of a swept span is allocated. Black ones, while marking, are only marked; one
+ * that another core makes black meanwhile may seem to be none, and is in good hands. */
 static inline bool walk_is_object(const struct bh_span *span, uint32_t idx)
 {
     return bitmap_test(span->bits, idx) || bitmap_test(span_mark_bits(span), idx);
@@ -127,9 +128,10 @@ static inline uint64_t walk_mark_word(struct bh_span *span, uint64_t *marks, uin
         return 0;
     /* Sequentially consistent: comes before walk_queue() in the one order of both and
      * walk_unqueue() and walk_claim_word(). */
-    uint64_t old = alone ? *marks : atomic_or_seq_cst(marks, bits);
-    if (alone)
-        *marks = old | bits;
+    if (!alone)
+        return bits & ~atomic_or_seq_cst(marks, bits);
+    uint64_t old = *marks;
+    *marks = old | bits;
     return bits & ~old;
 }
 
@@ -149,7 +151,7 @@ static inline uint64_t walk_claim_word(struct bh_span *span, size_t w, bool alon
 
 /* Whether whoever takes a span out of its queue will look at all of its words. Sequentially
  * consistent: see walk_queue(). */
-static inline bool walk_is_queued(const struct bh_span *span)
+static inline bool walk_is_queued_whole(const struct bh_span *span)
 {
     const uint8_t both = RUN_QUEUED | RUN_MANY;
     return (atomic_load_seq_cst(&span->flags) & both) == both;
@@ -173,7 +175,7 @@ static inline bool walk_queue(struct bh_span *span, bool alone)
     if ((flags & both) == both)
         return false;
     if (alone) {
-        atomic_store_relaxed(&span->flags, flags | wanted); /* nobody else writes it */
+        atomic_store_relaxed(&span->flags, flags | wanted); /* in a stop nobody else writes it */
         return !(flags & RUN_QUEUED);
     }
     flags = atomic_or_seq_cst(&span->flags, wanted);
@@ -238,6 +240,7 @@ struct walk_request {
     struct collected_central *central;
     size_t bytes;
     size_t room;
+    bool unzeroed; /* a large object need not be zeroed */
 };
 
 /* The request for so many bytes of a plain kind; for an object of a type. The other two are false
@@ -252,11 +255,11 @@ size_t walk_request_pages(const struct walk_request *request);
 bool walk_request_is_large(const struct walk_request *request);
 
 /*
- * A zeroed object, or NULL. Any context. The fast ones (for usual requests; tiny ones and those of
- * over a kilobyte are the other's) never leave this core's cursor; the next one, the span that it
- * stands in, of which it takes the next run. The slow one finds a span, or pages, and answers NULL
- * when memory is out (it runs no collection and calls no hook: the collector does, between tries).
- * Functions that use the inline ones are CACHE_FAST.
+ * A zeroed object (but see `unzeroed`), or NULL. Any context. The fast ones (for usual requests;
+ * tiny ones and those of over a kilobyte are the other's) never leave this core's cursor; the next
+ * one, the span that it stands in, of which it takes the next run. The slow one finds a span, or
+ * pages, and answers NULL when memory is out (it runs no collection and calls no hook: the
+ * collector does, between tries). Functions that use the inline ones are CACHE_FAST.
  */
 BH_INLINE bool collected_is_usual(enum bh_kind kind, size_t bytes);
 BH_INLINE void *collected_alloc_fast(enum bh_kind kind, size_t bytes);
@@ -370,7 +373,7 @@ size_t walk_manual_origin(const struct walk_object *object, uintptr_t *calls);
 /* A collected request is answered with NULL: for the statistics. */
 void walk_count_failure(void);
 
-/* Memory for the collector itself (mark stack, tables): whole pages, not zeroed, NULL when out. */
+/* Memory for the collector itself (mark queue, tables): whole pages, not zeroed, NULL when out. */
 void *walk_pages_alloc(size_t bytes);
 void walk_pages_free(void *pages);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The second marker: one core, every choice the simple one, nothing shared with mark.c but the
- * roots and the way from a word to an object.
+ * The second marker: one core, every choice the simple one, nothing shared with marker.c but
+ * the roots and the way from a word to an object.
  *
  * 1. Marks are a bit for every granule of the heap, the size of the smallest object, at an object's
  *    first byte; the spans' own bitmaps are not touched.
@@ -153,7 +153,7 @@ static void census_word(struct census *census, uintptr_t word)
         census->found(census, &object);
 }
 
-/* Volatile: as mark.c. */
+/* Volatile: as roots_word(). */
 ROOTS_RAW_READS void census_scan_range(struct census *census, uintptr_t lo, uintptr_t hi)
 {
     const volatile uintptr_t *word = (const volatile uintptr_t *)lo;

@@ -68,6 +68,7 @@ static void collect_mark(struct collect_cycle *cycle)
     mark_all(&cycle->mark);
     collect_call_mark_hook(true); /* before: what finalizers keep is reached from no root */
     services_after_mark(&cycle->mark);
+    mark_wipe_stack();
     cycle->marked_ns = bh_port_now_ns();
 }
 
@@ -82,6 +83,7 @@ static void collect_terminate_mark(struct collect_cycle *cycle)
         .heap_bytes = cycle->heap_bytes,
         .live_bytes = mark->live_bytes,
         .extra_bytes = mark->root_bytes[ROOTS_STACK] + mark->root_bytes[ROOTS_GLOBAL],
+        .scanned_bytes = mark->scanned_bytes,
     };
     pace_cycle_done(&done);
 }
@@ -106,6 +108,7 @@ static void collect_stopped(void *arg, uintptr_t sp)
     cycle->finished_ns = cycle->stopped_ns;
     if (cycle->result != STOP_WON)
         return;
+    stop_call_idle(pace_helpers()); /* they are on their way while this core sweeps */
     collect_terminate_sweep(cycle);
     collect_mark(cycle);
     collect_terminate_mark(cycle);

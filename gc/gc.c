@@ -144,6 +144,16 @@ CACHE_FAST void *bh_gc_alloc_noscan(size_t bytes)
     return gc_alloc(KIND_NOSCAN, bytes);
 }
 
+/* Small objects come of runs that are zeroed as one piece: for them it is the same. */
+CACHE_FAST void *bh_gc_alloc_buffer(size_t bytes)
+{
+    if (BH_LIKELY(bytes < SIZE_CLASS_MAX))
+        return bh_gc_alloc_noscan(bytes);
+    struct walk_request request = walk_request_plain(KIND_NOSCAN, bytes);
+    request.unzeroed = true;
+    return gc_alloc_slow(&request);
+}
+
 CACHE_FAST void *bh_gc_alloc_typed(struct bh_gc_type *type)
 {
     BH_ASSERT(!stop_is_parked());

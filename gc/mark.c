@@ -27,24 +27,30 @@
 #include "kernel-lib/memory.h"
 #include "kernel-lib/percore.h"
 
-#define MARK_STACK_SHARE 16 /* of the heap's pages */
+#define MARK_QUEUE_SHARE 256 /* of the heap's pages, each of which may be a span: 16 bytes */
 #define MARK_WIPED_WORDS 128
 
 static struct marker mark_initiator;
 static struct marker *mark_helpers; /* by core; NULL when the initiator is alone */
-static size_t mark_stack_pages = SIZE_MAX;
+static size_t mark_queue_pages = SIZE_MAX;
 static unsigned mark_cores = UINT32_MAX;
 static PER_CORE(struct mark_counts, mark_counts);
 
-void mark_set_stack_pages(size_t pages)
+void mark_set_queue_pages(size_t pages)
 {
-    atomic_store_relaxed(&mark_stack_pages, pages); /* a figure */
+    atomic_store_relaxed(&mark_queue_pages, pages); /* a figure */
 }
 
 void mark_set_cores(unsigned cores)
 {
     BH_CHECK(cores >= 1, "mark_set_cores(%u): one core marks at least", cores);
     atomic_store_relaxed(&mark_cores, cores); /* a figure */
+}
+
+void mark_own_state(uintptr_t *lo, uintptr_t *hi)
+{
+    *lo = (uintptr_t)&mark_initiator;
+    *hi = (uintptr_t)(&mark_initiator + 1);
 }
 
 /* ---- with others ---- */
@@ -65,10 +71,7 @@ static void mark_work_of_others(struct marker *m)
         mark_work(m);
 }
 
-/* A marker leaves addresses of objects in dead frames, where the stack that grows there next would
- * show them to a later mark, with holes that nothing writes to (Boehm's GC_clear_stack()). As deep
- * as its calls go, about. */
-static __attribute__((noinline)) void mark_wipe_stack(void)
+__attribute__((noinline)) void mark_wipe_stack(void)
 {
     uintptr_t words[MARK_WIPED_WORDS];
     memset(words, 0, sizeof(words));
@@ -123,8 +126,8 @@ static void mark_missed(struct marker *m)
 
 static size_t mark_most_pages(void)
 {
-    size_t share = walk_region_bytes() / PAGE_BYTES / MARK_STACK_SHARE;
-    size_t most = atomic_load_relaxed(&mark_stack_pages); /* a figure */
+    size_t share = walk_region_bytes() / PAGE_BYTES / MARK_QUEUE_SHARE + bh_port_core_count();
+    size_t most = atomic_load_relaxed(&mark_queue_pages); /* a figure */
     return most < share ? most : share;
 }
 
@@ -195,7 +198,6 @@ void mark_all(struct mark_totals *totals)
     if (!m->alone)
         work_close();
     mark_end(m, totals);
-    mark_wipe_stack();
 }
 
 struct mark_counts mark_counts_of(unsigned core)

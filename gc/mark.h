@@ -13,7 +13,7 @@ struct mark_totals {
     size_t live_bytes;      /* of marked objects, whole */
     uint64_t live_objects;  /* marked */
     uint64_t scanned_bytes; /* of roots and objects */
-    uint64_t overflows;     /* times the heap was rescanned because a stack had been full */
+    uint64_t overflows;     /* rounds of looking for spans that no queue had room for */
     uint64_t steals;        /* pieces of work that one core took from another */
     size_t root_bytes[ROOTS_KINDS];
 };
@@ -24,6 +24,14 @@ struct mark_totals {
  */
 void mark_all(struct mark_totals *totals);
 
+/* Where a mark keeps addresses of objects, whole words: no root. */
+void mark_own_state(uintptr_t *lo, uintptr_t *hi);
+
+/* After a mark and what follows from it: clears the stack below the caller, as deep as their calls
+ * go, about. Addresses of objects in dead frames would be shown to a later mark by the frames that
+ * come to lie there, with holes that nothing writes to (Boehm's GC_clear_stack()). */
+void mark_wipe_stack(void);
+
 /*
  * For a core that stands still and waits for the end of the stop, interrupts off: takes part in the
  * mark under way until nothing is left to mark. False, at once, when there is none, or enough
@@ -33,9 +41,9 @@ bool mark_help(void);
 
 /* ---- for tests and benchmarks ---- */
 
-/* The most pages the mark stacks may take beside their first entries; SIZE_MAX (the value at the
- * start): a sixteenth of the heap's pages. */
-void mark_set_stack_pages(size_t pages);
+/* The most pages the mark queues may take beside their first entries; SIZE_MAX (the value at the
+ * start): one for each core, and a 256th of the heap's pages. */
+void mark_set_queue_pages(size_t pages);
 
 /* The most cores that mark, 1 being the initiator alone. At the start there is no such bound. */
 void mark_set_cores(unsigned cores);

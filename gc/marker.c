@@ -9,7 +9,7 @@
  *    in order. What they refer to in the same span is looked at in this visit too, until nothing is
  *    left: in a list or a tree that was made in one go that is most of it.
  * 3. The longer a span waits, the more of its objects are grey: hence first in, first out. But
- *    if one word of its marks alone was changed, the visit begins and mostly ends with it.
+ *    if its marks were changed only once, the visit begins and mostly ends with that word.
  * 4. Bits to be set in the same word of marks in this span are gathered (`pending`) and set at
  *    once: with several markers, by one atomic operation.
  * 5. A word that points out of the span takes this way, at each stop of which something is fetched
@@ -55,6 +55,8 @@ static void marker_queue(struct marker *m, struct bh_span *span, size_t word)
 static void marker_flush(struct marker *m)
 {
     uint64_t pending = m->pending;
+    if (pending == 0)
+        return; /* the word may be another span's */
     m->pending = 0;
     if (walk_mark_word(m->span, &m->marks[m->pending_word], pending, m->alone) != 0)
         m->look |= (uint64_t)1 << m->pending_word;
@@ -62,7 +64,7 @@ static void marker_flush(struct marker *m)
 
 static __attribute__((noinline)) void marker_pend(struct marker *m, uint32_t word, uint64_t bit)
 {
-    if (m->pending != 0 && word != m->pending_word)
+    if (word != m->pending_word)
         marker_flush(m);
     m->pending_word = word;
     m->pending |= bit;
@@ -99,7 +101,7 @@ BH_INLINE void marker_judge(struct marker *m, uint64_t number)
         return;
     if (walk_mark_word(edge->span, marks, edge->bit, m->alone) == 0)
         return;
-    if (!walk_is_queued(edge->span))
+    if (!walk_is_queued_whole(edge->span))
         marker_grey(m, edge->span, marks);
 }
 
@@ -224,7 +226,7 @@ static void marker_visit_large(struct marker *m, struct bh_span *span)
     marker_count(m, 1, bytes);
     if (!work_push(&m->work, span->base, bytes, span->kind))
         marker_scan(
-            m, (struct work_piece){~span->base, (uint64_t)span->kind << WORK_KIND_SHIFT | bytes});
+            m, (struct work_piece){span->base, (uint64_t)span->kind << WORK_KIND_SHIFT | bytes});
 }
 
 /* ---- spans of small objects ---- */
@@ -237,7 +239,7 @@ static size_t marker_list(struct marker *m, uint32_t word, size_t listed)
     for (; grey != 0; grey &= grey - 1) {
         uintptr_t at = first + bits_lowest(grey) * (uintptr_t)m->span->object_bytes;
         __builtin_prefetch((const void *)at); /* NOLINT: an address becomes memory */
-        m->listed[listed++] = ~at;
+        m->listed[listed++] = at;
     }
     return listed;
 }
@@ -249,18 +251,18 @@ static void marker_scan_listed(struct marker *m, size_t listed)
     m->totals.scanned_bytes += listed * bytes;
     if (m->span->kind == KIND_SCAN) {
         for (size_t i = 0; i < listed; i++)
-            marker_scan_all(m, ~m->listed[i], bytes);
+            marker_scan_all(m, m->listed[i], bytes);
         return;
     }
     const struct walk_layout *layout = walk_layout_of(m->span);
     uint64_t pointers = layout->pointers[0];
     if (layout->words <= 64 && !layout->repeats) {
         for (size_t i = 0; i < listed; i++)
-            marker_scan_set(m, ~m->listed[i], pointers);
+            marker_scan_set(m, m->listed[i], pointers);
         return;
     }
     for (size_t i = 0; i < listed; i++)
-        marker_scan_layout(m, ~m->listed[i], bytes, layout, 0);
+        marker_scan_layout(m, m->listed[i], bytes, layout, 0);
 }
 
 /* Takes some of the words to look at, and scans what is grey there. */
@@ -332,8 +334,9 @@ void marker_drain(struct marker *m)
 
 void marker_push_surely(struct marker *m, uintptr_t at, size_t bytes, unsigned kind)
 {
-    if (work_is_full(&m->work))
-        marker_drain(m);
+    if (work_push(&m->work, at, bytes, kind))
+        return;
+    marker_drain(m);
     bool pushed = work_push(&m->work, at, bytes, kind);
     BH_ASSERT(pushed);
 }

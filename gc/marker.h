@@ -11,6 +11,10 @@
 #define MARKER_AIM   8
 #define MARKER_JUDGE 16
 
+BH_STATIC_ASSERT((MARKER_EDGES & (MARKER_EDGES - 1)) == 0 && MARKER_AIM < MARKER_JUDGE &&
+                     MARKER_JUDGE < MARKER_EDGES,
+                 "an edge is aimed, then judged, then its place is used again");
+
 /* Objects whose scan is begun together; a word's worth more may be listed. */
 #define MARKER_BATCH 32
 
@@ -22,7 +26,7 @@ struct marker_edge {
     uint64_t bit;
 } __attribute__((aligned(32))); /* found by a shift */
 
-/* All zero between two marks, but for `alone`. */
+/* All zero when a mark begins, but for `alone`. No root. */
 struct marker {
     struct worker work;
     struct mark_totals totals;
@@ -48,8 +52,7 @@ struct marker {
     uint64_t settled;
     struct marker_edge edges[MARKER_EDGES];
 
-    /* Addresses of objects, complemented: no scan of this is to find them. */
-    uintptr_t listed[MARKER_BATCH + 64];
+    uintptr_t listed[MARKER_BATCH + 64]; /* objects */
 };
 
 /* Scans what there is in its queue, and all that comes of it, until nothing is left but what is on

@@ -7,9 +7,10 @@
  * where `live`, `stacks` and `globals` are what the last mark found and scanned (Go's formula: the
  * cost of a cycle grows with all three, so the heap may grow with all three between two).
  *
- * 1. The goal is never under the minimum heap, a 32nd of the RAM that the allocator was given but
- *    64 KiB at least and 4 MiB at most: a small live heap is not worth collecting often, and what
- * is small depends on the machine.
+ * 1. The goal is never under the minimum heap: a small live heap is not worth collecting often, and
+ *    what is small depends on the machine. Of the RAM that the allocator was given it is a 32nd, 64
+ *    KiB at least and 4 MiB at most, but a 512th where that is more (from 2 GiB on), up to 64 MiB:
+ *    by then a cycle costs next to nothing beside filling the heap, however little lives.
  * 2. It is at least a step over `live`, so that percent 0 does not mean a cycle per object: a 32nd
  *    of `live`, PACE_STEP_BYTES at least. This bounds the marking per allocated byte, clock or no
  *    clock.
@@ -30,6 +31,9 @@
  *    cycle starts until four times the stop's timeout have passed, so at most a fifth of the time
  * is lost; without a clock, until as many as PACE_BACK_OFF_REQUESTS were turned away.
  *    bh_gc_collect() is not held back.
+ * 8. Who helps: an idle core is woken for each PACE_HELP_BYTES that the last mark scanned. To mark
+ *    less takes about as long as to wake a processor that sleeps, and marks that more than one core
+ *    sets are dearer.
  *
  * Lock: pace_lock (LOCK_GC) protects `pace`; what is read without it is marked so: figures,
  * compared with others that move all the time, so that relaxed accesses will do. In a stop it is
@@ -45,20 +49,24 @@
 #include <bareheap/port.h>
 
 #define PACE_FIRST_PERCENT     100
-#define PACE_HEAP_SHARE        32
-#define PACE_HEAP_LO_BYTES     ((size_t)64 << 10)
-#define PACE_HEAP_HI_BYTES     ((size_t)4 << 20)
+#define PACE_SMALL_SHARE       32 /* the minimum heap of a small machine: point 1 */
+#define PACE_SMALL_LO_BYTES    ((size_t)64 << 10)
+#define PACE_SMALL_HI_BYTES    ((size_t)4 << 20)
+#define PACE_LARGE_SHARE       512
+#define PACE_LARGE_HI_BYTES    ((size_t)64 << 20)
 #define PACE_STEP_SHARE        32
 #define PACE_STEP_BYTES        ((size_t)32 << 10)
 #define PACE_HEADROOM_SHARE    32
 #define PACE_SWEEP_MOST_PAGES  64
+#define PACE_HELP_BYTES        ((size_t)8 << 20)
 #define PACE_BACK_OFF_TIMEOUTS 4
 #define PACE_BACK_OFF_REQUESTS 64
 
 struct pace {
     int percent;
-    size_t live_bytes;  /* of the last cycle */
-    size_t extra_bytes; /* stacks and globals of the last cycle */
+    size_t live_bytes;    /* of the last cycle */
+    size_t extra_bytes;   /* stacks and globals of the last cycle */
+    size_t scanned_bytes; /* by its mark */
 
     /* Read without the lock. */
     size_t growth_goal_bytes; /* of the percentage; 0: not computed yet */
@@ -122,10 +130,11 @@ static size_t pace_min(size_t a, size_t b)
 
 /* ---- the goal of the percentage ---- */
 
-static size_t pace_least_heap(void)
+size_t pace_least_heap(size_t ram_bytes)
 {
-    size_t share = walk_region_bytes() / PACE_HEAP_SHARE;
-    return pace_min(pace_max(share, PACE_HEAP_LO_BYTES), PACE_HEAP_HI_BYTES);
+    size_t small = pace_max(ram_bytes / PACE_SMALL_SHARE, PACE_SMALL_LO_BYTES);
+    size_t large = pace_min(ram_bytes / PACE_LARGE_SHARE, PACE_LARGE_HI_BYTES);
+    return pace_max(pace_min(small, PACE_SMALL_HI_BYTES), large);
 }
 
 static size_t pace_least_goal(void)
@@ -139,7 +148,7 @@ static size_t pace_compute_goal(void)
         return SIZE_MAX;
     size_t growth = pace_scale(pace_add(pace.live_bytes, pace.extra_bytes), (size_t)pace.percent);
     size_t goal = pace_max(pace_add(pace.live_bytes, growth), pace_least_goal());
-    return pace_max(goal, pace_least_heap());
+    return pace_max(goal, pace_least_heap(walk_region_bytes()));
 }
 
 /* With the lock, or in a stop. Before there is a heap the goal stays 0: computed when it is asked.
@@ -260,6 +269,13 @@ size_t pace_sweep_pages(void)
     return atomic_load_relaxed(&pace.sweep_pages);
 }
 
+unsigned pace_helpers(void)
+{
+    /* In a stop: no lock. */
+    size_t helpers = pace.scanned_bytes / PACE_HELP_BYTES;
+    return helpers < BH_MAX_CORES ? (unsigned)helpers : BH_MAX_CORES;
+}
+
 /* Point 6 above, rounded up. */
 static size_t pace_compute_sweep(size_t heap_bytes)
 {
@@ -272,6 +288,7 @@ void pace_cycle_done(const struct pace_cycle *cycle)
 {
     pace.live_bytes = cycle->live_bytes;
     pace.extra_bytes = cycle->extra_bytes;
+    pace.scanned_bytes = cycle->scanned_bytes;
     pace.backing_off = false;
     pace.is_held_back = false;
     limiter_add(&pace.limiter, cycle->start_ns, cycle->end_ns);
@@ -350,7 +367,7 @@ void pace_describe(struct pace_report *report)
         .percent = pace.percent,
         .live_bytes = pace.live_bytes,
         .extra_bytes = pace.extra_bytes,
-        .least_bytes = pace_least_heap(),
+        .least_bytes = pace_least_heap(walk_region_bytes()),
         .growth_goal_bytes = pace.growth_goal_bytes,
         .limit_bytes = pace.limit_bytes,
         .limit_goal_bytes = pace_limit_goal(pace.limit_bytes, 0),

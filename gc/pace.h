@@ -30,8 +30,14 @@ bool pace_is_over_limit(size_t bytes);
 /* The bytes of collected heap at which the next cycle starts; SIZE_MAX: never. */
 size_t pace_goal(void);
 
+/* The minimum heap where the allocator was given so much RAM. */
+size_t pace_least_heap(size_t ram_bytes);
+
 /* How many pages to look at for each piece of memory that a core takes. */
 size_t pace_sweep_pages(void);
+
+/* How many idle cores are worth waking for the next mark. */
+unsigned pace_helpers(void);
 
 /* The first moment at which there is a collector: from here on the period counts. */
 void pace_begin(uint64_t now_ns);
@@ -40,9 +46,10 @@ void pace_begin(uint64_t now_ns);
 struct pace_cycle {
     uint64_t start_ns; /* of the stop */
     uint64_t end_ns;
-    size_t heap_bytes;  /* collected, before the mark */
-    size_t live_bytes;  /* after it */
-    size_t extra_bytes; /* scanned beside them: stacks and globals */
+    size_t heap_bytes;    /* collected, before the mark */
+    size_t live_bytes;    /* after it */
+    size_t extra_bytes;   /* scanned beside them: stacks and globals */
+    size_t scanned_bytes; /* of objects and roots */
 };
 
 /* After a mark, all cores stopped. */

@@ -21,6 +21,7 @@
 #include "gc/roots.h"
 #include "alloc/walk.h"
 #include "gc/counters.h"
+#include "gc/mark.h"
 #include "gc/pace.h"
 #include "gc/services.h"
 #include "gc/stop.h"
@@ -31,7 +32,7 @@
 #include <bareheap/port.h>
 
 /* Pieces of state that are no roots. */
-#define ROOTS_OWN 3
+#define ROOTS_OWN 5
 
 struct registered {
     const void *given_lo; /* what bh_gc_remove_root() names it by */
@@ -164,8 +165,9 @@ static void roots_visit_core(uintptr_t lo, uintptr_t hi, void *arg)
 
 /*
  * A range that may have the library's own state in it, which is no root: the allocator knows where
- * the heap's pages begin, and so where the first object is; and on a machine whose RAM begins near
- * 0 the figures of pacing are addresses, goals above all.
+ * the heap's pages begin, and so where the first object is; on a machine whose RAM begins near 0
+ * the figures of pacing are addresses, goals above all; and what cores hand over, or scan, is
+ * scanned anyway.
  */
 static void roots_visit_global(const struct roots_visit *to, struct roots_range range,
                                const struct roots_range *own, size_t own_count)
@@ -186,6 +188,8 @@ static void roots_visit_globals(const struct roots_visit *to)
     walk_own_state(&own[0].lo, &own[0].hi);
     pace_own_state(&own[1].lo, &own[1].hi);
     counters_own_state(&own[2].lo, &own[2].hi);
+    stop_own_state(&own[3].lo, &own[3].hi);
+    mark_own_state(&own[4].lo, &own[4].hi);
     for (size_t i = 0; i < roots_registered_count; i++)
         roots_visit_global(to, roots_registered[i].range, own, ROOTS_OWN);
 }

@@ -102,14 +102,25 @@ static void visit_due(const uintptr_t *word, void *arg)
     to->visit(ROOTS_SERVICE, (uintptr_t)word, (uintptr_t)(word + 1), to->arg);
 }
 
+/*
+ * Words of an object that has a finalizer. Most such objects stand for something outside of the
+ * heap and refer to little in it: a range costs more than to look at its first words.
+ */
+static void visit_words(const struct services_visit *to, uintptr_t lo, uintptr_t hi)
+{
+    while (lo < hi && walk_span_of(roots_word(lo)) == NULL)
+        lo += sizeof(uintptr_t);
+    if (lo < hi)
+        to->visit(ROOTS_SERVICE, lo, hi, to->arg);
+}
+
 /* The words of the element at `base` that the layout names, those side by side at once. */
 static void visit_element(const struct services_visit *to, const struct walk_layout *layout,
                           uintptr_t base)
 {
     for (size_t i = 0; (i = bitmap_next_set(layout->pointers, layout->words, i)) < layout->words;) {
         size_t end = bitmap_next_clear(layout->pointers, layout->words, i);
-        to->visit(ROOTS_SERVICE, base + i * sizeof(uintptr_t), base + end * sizeof(uintptr_t),
-                  to->arg);
+        visit_words(to, base + i * sizeof(uintptr_t), base + end * sizeof(uintptr_t));
         i = end;
     }
 }
@@ -129,7 +140,7 @@ static void visit_contents(const struct services_visit *to, const struct walk_ob
     if (span->kind >= KIND_TYPED)
         visit_typed(to, object);
     else if (span->kind == KIND_SCAN)
-        to->visit(ROOTS_SERVICE, object->base, object->base + span_object_bytes(span), to->arg);
+        visit_words(to, object->base, object->base + span_object_bytes(span));
 }
 
 static void visit_batch(const struct services_batch *batch, void *arg)

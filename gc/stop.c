@@ -16,6 +16,9 @@
  *    still_for to the number it saw, and waits until stop_number is another one. While it waits
  *    it helps to mark; nobody waits for its help.
  * 4. The initiator collects, and makes stop_number even again: all go on.
+ *    A core that is parked because it has nothing to do (bh_gc_park_idle) is not waited for either,
+ *    but may be called to help (stop_call_idle): by the same interrupt, to the same loop. It is
+ *    parked all the time, so its pointers are those it had handed over then.
  * 5. If a core does not answer in time, the initiator does only the last half of 4 [GC-5]. What the
  *    late core does then is harmless: it finds an even number and returns, or still_for is set to a
  *    number that is never asked for again.
@@ -88,16 +91,18 @@
 /* The patience is divided into so many parts; after each the signal is sent again. */
 #define STOP_PATIENCE_PARTS 16
 
-/* Written by its own core only; ranges and registers before still_for. */
+/* Written by its own core only; ranges, registers and `idle` before still_for. */
 struct stop_core {
     uint64_t still_for;
     unsigned ranges_used;
+    bool idle; /* parked, and may be called */
     struct roots_range ranges[STOP_CORE_RANGES];
     uintptr_t registers[STOP_PARK_WORDS];
 } __attribute__((aligned(2 * ARCH_CACHE_LINE)));
 
 static PER_CORE(struct stop_core, stop_cores);
 static uint64_t stop_number __attribute__((aligned(2 * ARCH_CACHE_LINE)));
+static unsigned stop_called; /* idle cores, in this stop; the initiator's */
 static uint64_t stop_patience_ns __attribute__((aligned(2 * ARCH_CACHE_LINE))) = BH_STOP_TIMEOUT_NS;
 
 static bool stop_is_on(uint64_t number)
@@ -133,6 +138,12 @@ void stop_each_range(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), void 
     }
 }
 
+void stop_own_state(uintptr_t *lo, uintptr_t *hi)
+{
+    *lo = (uintptr_t)stop_cores;
+    *hi = (uintptr_t)(stop_cores + BH_MAX_CORES);
+}
+
 /* ---- standing still ---- */
 
 /* Until the stop is over: marks with the others, and waits. */
@@ -164,9 +175,22 @@ static void stop_stand_still(uintptr_t sp, uintptr_t interrupted_sp)
     }
 }
 
+/* What a core that is parked idle does when it is called: as if it stood still. A call may come too
+ * late, for a stop that is over or during the next one: in that nobody waits for it either, and
+ * mark_help() lets it in or does not. */
+static void stop_help_if_idle(void)
+{
+    const struct stop_core *me = &per_core_here(stop_cores);
+    /* Acquire: pairs with stop_release(), though what is marked it sees by entering the mark. */
+    uint64_t number = atomic_load_acquire(&stop_number);
+    if (stop_is_on(number) && me->still_for == STOP_PARKED && me->idle)
+        stop_wait_or_help(number);
+}
+
 static void stop_handle_signal(void *arg, uintptr_t sp)
 {
     stop_stand_still(sp, *(const uintptr_t *)arg);
+    stop_help_if_idle();
 }
 
 void stop_handle(uintptr_t interrupted_sp)
@@ -249,9 +273,21 @@ static bool stop_others(uint64_t number, unsigned me, unsigned *missing)
     return true;
 }
 
+void stop_call_idle(unsigned most)
+{
+    for (unsigned core = 0; core < bh_port_core_count() && stop_called < most; core++) {
+        const struct stop_core *it = &stop_cores[core];
+        /* Relaxed, both: who has unparked since takes the signal for a stop, as it should. */
+        if (atomic_load_relaxed(&it->still_for) != STOP_PARKED || !atomic_load_relaxed(&it->idle))
+            continue;
+        bh_port_signal_core(core);
+        stop_called++;
+    }
+}
+
 unsigned stop_still_cores(void)
 {
-    unsigned still = 0;
+    unsigned still = stop_called;
     /* Relaxed, both: nobody but the initiator writes the number, and who stands still for it has
      * been seen to (stop_stands_still); who is parked may be about to look like running. */
     uint64_t number = atomic_load_relaxed(&stop_number);
@@ -271,6 +307,7 @@ enum stop_result stop_world(uintptr_t sp, unsigned *missing)
         stop_stand_still(sp, 0);
         return STOP_LOST;
     }
+    stop_called = 0;
     stop_publish(&stop_cores[me], sp, 0);
     /* Relaxed: read by this core alone, in stop_stand_still(): it stands still for its own stop. */
     atomic_store_relaxed(&stop_cores[me].still_for, number + 1);
@@ -344,6 +381,16 @@ __attribute__((noinline)) void bh_gc_park(void)
     arch_irq_restore(irq);
 }
 
+__attribute__((noinline)) void bh_gc_park_idle(void)
+{
+    bh_drain();
+    uintptr_t irq = arch_irq_save();
+    /* Relaxed: read by who has seen still_for, or for a guess (stop_call_idle). */
+    atomic_store_relaxed(&per_core_here(stop_cores).idle, true);
+    arch_call_with_saved_registers(stop_park, __builtin_frame_address(0));
+    arch_irq_restore(irq);
+}
+
 /*
  * Dekker's pattern: this core writes still_for and then reads stop_number, the initiator writes
  * stop_number and then reads still_for. All four are sequentially consistent, so there is one order
@@ -370,7 +417,8 @@ void bh_gc_unpark(void)
             work_wait(round++);
     }
     me->ranges_used = 0;
+    atomic_store_relaxed(&me->idle, false); /* as bh_gc_park_idle() */
     for (unsigned i = 0; i < STOP_PARK_WORDS; i++)
-        me->registers[i] = 0; /* .bss may be a root: old pointers would keep garbage alive */
+        me->registers[i] = 0; /* who looks for references with a debugger finds no old ones */
     arch_irq_restore(irq);
 }

@@ -3,7 +3,7 @@
  * Stopping the other cores, and what they hand over when they stand still. How: stop.c.
  *
  * Of these only the collector's cycle calls stop_world() and stop_release(); the public part
- * (bh_gc_park, bh_gc_unpark) is in <bareheap/gc.h>.
+ * (bh_gc_park, bh_gc_park_idle, bh_gc_unpark) is in <bareheap/gc.h>.
  */
 #ifndef GC_STOP_H
 #define GC_STOP_H
@@ -44,7 +44,17 @@ void stop_poll(void);
  */
 void stop_each_range(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
 
-/* How many cores beside the initiator stand still and are not parked, so may help. In a stop. */
+/*
+ * Interrupts up to `most` cores that are parked and idle, so that they help to mark: once in a
+ * stop, by its initiator, before the mark. Nobody waits for them.
+ */
+void stop_call_idle(unsigned most);
+
+/* Its state, whole words, which is no root: what of it may hold pointers is among the ranges. */
+void stop_own_state(uintptr_t *lo, uintptr_t *hi);
+
+/* How many cores beside the initiator may help: those that stand still and are not parked, and the
+ * idle ones that have been called. In a stop. */
 unsigned stop_still_cores(void);
 
 /* Whether this core is between bh_gc_park() and bh_gc_unpark(). */

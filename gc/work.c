@@ -12,13 +12,13 @@
  * 3. A worker without pieces takes back its shelf; when that is empty it looks over the ring and
  *    takes half of the first shelf that has something. It waits between two looks.
  * 4. The queue grows by pages of the page heap up to a limit for all together. If there are none
- *    left, a span keeps its flag (marker.c) but is in no queue, and that this happened is noted:
- * then the initiator looks for such spans, and queues some a second time perhaps [GC-6].
+ *    left, a span keeps its flag (marker.c) but is in no queue, and this is noted: then the
+ *    initiator looks for such spans, and may queue some a second time [GC-6].
  *
  * The end. work_active counts the workers that are active. Three rules:
  *   a. Only an active worker has pieces in its queue or on its shelf, or puts any there.
  *   b. A thief becomes active before it takes, and again inactive if it got nothing.
- *   c. A worker retires after its queue and then its shelf were seen empty.
+ *   c. A worker retires after its queue and then its shelf were seen empty, and its edges judged.
  * If work_active is 0, there is no piece anywhere, and none will come: Suppose there is one, in a
  * queue or on a shelf; its worker is active by a, so counted, unless it has retired; it has
  * not by c, unless a thief has taken the piece from the shelf since, which by b was counted
@@ -36,7 +36,7 @@
  *
  * Lock: a worker's `lock` (LOCK_GC) protects its shelf. It is held for some copying, with
  * interrupts off, by cores that stand still for a stop, and no other is taken inside.
- * Not here: what a piece means, how it is scanned (mark.c).
+ * Not here: what a piece means, how it is scanned (marker.c).
  */
 #include "gc/work.h"
 #include "kernel-lib/check.h"
@@ -116,8 +116,8 @@ static struct work_piece *work_oldest(struct worker *w)
 /* Cuts `bytes` off the beginning of a piece. */
 static struct work_piece work_cut(struct work_piece *piece, size_t bytes)
 {
-    struct work_piece cut = {piece->hidden_at, (piece->what & ~WORK_BYTES) | bytes};
-    piece->hidden_at -= bytes; /* a complement goes down */
+    struct work_piece cut = {piece->at, (piece->what & ~WORK_BYTES) | bytes};
+    piece->at += bytes;
     piece->what = (piece->what - bytes) | WORK_REST;
     return cut;
 }

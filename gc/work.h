@@ -28,13 +28,11 @@
 /*
  * Of a stretch, [at, at + bytes): `what` is the number of bytes and, above it, whether an object
  * that this is a part of begins before `at`, and the kind of its span (KIND_SCAN for roots).
- * Neither an end, which is the address of the next object, nor `at` as it is, since contents of
- * objects with finalizers are scanned without the objects being alive: pieces may lie where roots
- * are scanned. Of a span, the kind is WORK_SPAN, `at` the address of its record, and the number of
- * bytes the word of its marks that was changed first.
+ * Of a span, the kind is WORK_SPAN, `at` the address of its record, and the number of bytes the
+ * word of its marks that was changed first.
  */
 struct work_piece {
-    uintptr_t hidden_at; /* complemented */
+    uintptr_t at;
     uint64_t what;
 };
 
@@ -75,7 +73,7 @@ struct worker {
 
 static inline uintptr_t work_at(struct work_piece piece)
 {
-    return ~piece.hidden_at;
+    return piece.at;
 }
 
 static inline size_t work_bytes(struct work_piece piece)
@@ -120,19 +118,13 @@ void work_leave(void);
 /* Makes room behind a tail that is full; false when there is no memory for it. */
 bool work_grow(struct worker *w);
 
-/* Whether the next push would want a new page. */
-static inline bool work_is_full(const struct worker *w)
-{
-    return w->tail_used == w->tail->room && w->spare == NULL;
-}
-
 /* Queues a piece behind all others; false when there is no room. */
 static inline bool work_push(struct worker *w, uintptr_t at, size_t bytes, unsigned kind)
 {
     if (BH_UNLIKELY(w->tail_used == w->tail->room) && !work_grow(w))
         return false;
     w->tail->pieces[w->tail_used++] =
-        (struct work_piece){~at, (uint64_t)kind << WORK_KIND_SHIFT | bytes};
+        (struct work_piece){at, (uint64_t)kind << WORK_KIND_SHIFT | bytes};
     return true;
 }
 

@@ -3,7 +3,7 @@
  * Bitmaps of 64-bit words, bit i in word i / 64. Bits past the end of a map are kept zero by
  * its owner. Words are read with relaxed loads, which cost nothing, so that one core may look
  * while another changes bits with an atomic operation; what a bit found that way means is the
- * caller's to argue. Changes are not atomic but for bitmap_set_atomic().
+ * caller's to argue. Changes are not atomic.
  */
 #ifndef KERNEL_LIB_BITMAP_H
 #define KERNEL_LIB_BITMAP_H
@@ -35,15 +35,6 @@ static inline void bitmap_set(uint64_t *map, size_t i)
 static inline void bitmap_clear(uint64_t *map, size_t i)
 {
     map[i / 64] &= ~((uint64_t)1 << (i % 64));
-}
-
-/* Sets bit i and returns whether it was clear, against other cores that set bits of the word. */
-static inline bool bitmap_set_atomic(uint64_t *map, size_t i)
-{
-    uint64_t bit = (uint64_t)1 << (i % 64);
-    /* Relaxed: the bit alone is the message; who wins it reads the object, written before the stop
-     * (or the barrier) that started this mark. */
-    return !(atomic_or_relaxed(&map[i / 64], bit) & bit);
 }
 
 static inline size_t bitmap_count(const uint64_t *map, size_t bits)

@@ -4,8 +4,8 @@
  *
  * 1. A core is always answered for: when a thread attaches, the core's keeper leaves it and the
  *    thread enters; when the thread detaches or ends, the keeper enters again. So the collector can
- *    stop all cores at any time, whoever is attached, and a core's cache passes from thread
- *    to thread with nothing to empty or to fill.
+ *    stop all cores at any time, whoever is attached. The keeper parks, which empties the core's
+ *    cache, before the detaching thread goes on.
  * 2. Lending a core is a job of its keeper like any other: leave, tell, wait for the return, enter.
  *
  * Invariant: a slot is taken from attach_claim() until its thread has left the core.
@@ -70,7 +70,6 @@ bool bh_host_attach_thread(void)
     struct attach_slot *slot = attach_claim();
     if (slot == NULL)
         return false;
-    host_keeper_wait(slot->core); /* it may still be on its way back in */
     host_keeper_start(slot->core, attach_lend, slot);
     host_sem_wait(&slot->lent);
     host_core_enter(slot->core);
@@ -86,6 +85,7 @@ void bh_host_detach_thread(void)
     (void)pthread_setspecific(detach_at_exit, NULL);
     host_core_leave();
     sem_post(&slot->returned);
+    host_keeper_wait(slot->core);
     attach_unclaim(slot);
 }
 
@@ -120,5 +120,8 @@ enum bh_status bh_host_init(size_t bytes, unsigned cores)
     (void)bh_host_attach_thread();
     host_register_roots();
     const struct bh_region *regions = board_ram(&count);
-    return bh_init(regions, count);
+    enum bh_status status = bh_init(regions, count);
+    if (status == BH_OK)
+        host_cores_park_idle();
+    return status;
 }

@@ -5,7 +5,9 @@
  * 1. A thread becomes a core by host_core_enter() and stops being it by host_core_leave().
  * 2. Each core has a keeper, a thread that enters it first, sleeps on a semaphore with interrupts
  *    on and runs the jobs it is handed. (In a board image core 0 has none: there it is the thread
- *    of board_main().)
+ *    of board_main().) In a program that has its own main(), it is parked while it sleeps, as the
+ *    idle loop of a kernel would be: a collection need not wake it. In a board image it is not,
+ *    because handlers on an idle core do there what they like.
  *
  * A core may change hands: a job leaves it, another thread enters it (attach.c). No stop gets lost
  * meanwhile. The collector writes its request, then reads the core's thread (bh_port_signal_core);
@@ -26,6 +28,7 @@
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/check.h"
 #include "kernel-lib/print.h"
+#include <bareheap/gc.h>
 #include <bareheap/port.h>
 #include <errno.h>
 #include <pthread.h>
@@ -60,6 +63,11 @@ __thread void *bh_core_slot __attribute__((tls_model("initial-exec"))) = NO_CORE
 
 static struct host_core cores[BH_MAX_CORES];
 static unsigned cores_count;
+static uint32_t cores_idle_parked; /* keepers park; set once */
+
+/* NULL in a program without the collector. */
+void bh_gc_park_idle(void) __attribute__((weak));
+void bh_gc_unpark(void) __attribute__((weak));
 
 /* --- Who is which core -------------------------------------------------------------------- */
 
@@ -165,16 +173,30 @@ void host_sem_wait(sem_t *sem)
         ;
 }
 
+/* After a job: whether the core is parked until the next one. */
+static bool keeper_park(void)
+{
+    /* Relaxed: set before a job was handed over. */
+    bool parks = bh_gc_park_idle && atomic_load_relaxed(&cores_idle_parked);
+    if (parks)
+        bh_gc_park_idle();
+    return parks;
+}
+
 static void *keeper_main(void *arg)
 {
     struct host_core *core = arg;
+    bool parked = false;
     host_fault_attach();
     host_core_enter((unsigned)(core - cores));
     sem_post(&core->done); /* for host_cores_start() */
     for (;;) {
         host_sem_wait(&core->job);
+        if (parked)
+            bh_gc_unpark();
         core->fn(core->arg);
         core->arg = NULL;
+        parked = keeper_park(); /* so who waits for the job knows that nobody is in the heap */
         /* Pairs with the load in host_keeper_is_busy(). */
         atomic_store_release(&core->busy, 0);
         sem_post(&core->done);
@@ -235,4 +257,20 @@ void host_keeper_wait(unsigned core)
 {
     while (host_keeper_is_busy(core))
         host_sem_wait(&cores[core].done);
+}
+
+static void keeper_look(void *arg)
+{
+    (void)arg;
+}
+
+void host_cores_park_idle(void)
+{
+    atomic_store_relaxed(&cores_idle_parked, 1); /* the semaphores hand it over */
+    for (unsigned i = 0; i < cores_count; i++) {
+        if (host_keeper_is_busy(i))
+            continue; /* its core is lent */
+        host_keeper_start(i, keeper_look, NULL);
+        host_keeper_wait(i);
+    }
 }

@@ -84,6 +84,10 @@ unsigned host_cores_count(void);
  */
 bool host_cores_start(unsigned first, unsigned count);
 
+/* Keepers without a job park from now on. Once, when there is a heap; nobody else hands out jobs.
+ */
+void host_cores_park_idle(void);
+
 /* The calling thread, which has none, becomes core `core`; and stops being it. */
 void host_core_enter(unsigned core);
 void host_core_leave(void);

@@ -30,6 +30,12 @@ void *bh_gc_alloc(size_t bytes);
 void *bh_gc_alloc_noscan(size_t bytes);
 
 /*
+ * The same, but its contents are whatever was there, as with bh_malloc(): for a buffer that is
+ * filled anyway, which in a large object (over 64 KiB) saves the zeroing.
+ */
+void *bh_gc_alloc_buffer(size_t bytes);
+
+/*
  * Types: which words of an object may be pointers.
  *
  *   struct node { struct node *left, *right; long key; };
@@ -157,6 +163,9 @@ void bh_gc_weak_destroy(struct bh_gc_weak *weak);
 /*
  * The heap may grow by `percent` of what was live after the last cycle before the next one
  * starts (100 at first). Negative: only on demand or when memory is out. Returns the old value.
+ * None starts before the heap has the minimum size, which follows the memory given: 64 KiB up to
+ * 2 MiB of it, 4 MiB from 128 MiB on, 12 MiB of 6 GiB, 64 MiB at most (gc/pace.c). A lower limit
+ * (bh_gc_set_limit) lowers it.
  */
 int bh_gc_set_percent(int percent);
 
@@ -182,6 +191,13 @@ void bh_gc_park(void);
 void bh_gc_unpark(void);
 
 /*
+ * bh_gc_park() for a core with nothing to do, around the wait of an idle loop. A short collection
+ * leaves it alone, as waking it would take longer; for a long one it may be sent the stop
+ * interrupt, and helps to mark in bh_handle_signal() until that collection is over. Unpark ends it.
+ */
+void bh_gc_park_idle(void);
+
+/*
  * What an idle loop may do for the collector: sweeps up to `pages` pages; when all is swept, and
  * there has been no cycle for two minutes, runs one (not with interrupts off, nor with a negative
  * percentage). False when nothing is left to do.
@@ -202,7 +218,7 @@ struct bh_gc_stats {
     size_t heap_bytes;        /* handed out or reserved for handing out, now */
     uint64_t marked_objects;  /* by the last cycle */
     uint64_t scanned_bytes;   /* by the last cycle, roots included */
-    uint64_t mark_overflows;  /* times the mark stack was full and the heap was rescanned */
+    uint64_t mark_overflows;  /* rounds of looking for spans that no mark queue had room for */
     uint64_t mark_steals;     /* pieces of work that one core took from another */
     uint64_t allocated_bytes; /* ever, whole runs */
     uint64_t freed_bytes;     /* ever: by sweeping and by hand */

@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
+import unittests  # noqa: E402
 from benches import chart, collectors, gc_results, runner  # noqa: E402
 
 EFFORT = "effort=1"
@@ -108,12 +109,5 @@ class Judging(unittest.TestCase):
         self.assertIn("'1/16' 0.0625", text)
 
 
-def main():
-    result = unittest.main(exit=False, argv=sys.argv).result
-    failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed - len(result.skipped)} passed, {failed} failed")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(unittests.run())

@@ -29,7 +29,7 @@ void test_begin(void)
     bh_gc_set_percent(100);
     bh_gc_set_limit(SIZE_MAX);
     pace_set_period_ns(PACE_PERIOD_NS);
-    mark_set_stack_pages(SIZE_MAX);
+    mark_set_queue_pages(SIZE_MAX);
     stop_set_timeout_ns(BH_STOP_TIMEOUT_NS * 8); /* a machine under load is no reason to fail */
 }
 
@@ -46,6 +46,19 @@ struct node *test_node(uint64_t magic, uint64_t value)
     node->value = value;
     node->magic = magic;
     return node;
+}
+
+__attribute__((noinline)) void **test_wide_graph(uint64_t magic, size_t width)
+{
+    void **arrays = bh_gc_alloc(width * sizeof(*arrays));
+    BH_CHECK(arrays != NULL, "test: no memory for a graph");
+    for (size_t i = 0; i < width; i++) {
+        void **nodes = arrays[i] = bh_gc_alloc(width * sizeof(*nodes));
+        BH_CHECK(nodes != NULL, "test: no memory for a graph");
+        for (size_t j = 0; j < width; j++)
+            nodes[j] = test_node(magic, i * width + j);
+    }
+    return arrays;
 }
 
 struct count {
@@ -80,6 +93,16 @@ __attribute__((noinline)) void test_wipe_stack(void)
     (void)words[0];
 }
 
+/* Out of line: leaves none of what it sees in the caller's frame. */
+__attribute__((noinline)) void test_drop_list(void *first, size_t next_at)
+{
+    for (char *object = first; object != NULL;) {
+        char **next = (char **)(void *)(object + next_at);
+        object = *next;
+        *next = NULL;
+    }
+}
+
 void test_collect(void)
 {
     test_wipe_stack();
@@ -100,9 +123,14 @@ uint64_t test_abandoned(void)
     return stats.abandoned_cycles;
 }
 
+bool test_is_emulated(void)
+{
+    return !string_equal(board_name(), "host");
+}
+
 unsigned test_rounds(unsigned rounds)
 {
-    return string_equal(board_name(), "host") ? rounds : (rounds + 7) / 8;
+    return test_is_emulated() ? (rounds + 7) / 8 : rounds;
 }
 
 /* What is to be left is taken first and given back last, so that it is in one piece. */

@@ -13,6 +13,9 @@
  * dead stack slots and the like. */
 #define TEST_LEFTOVERS 16
 
+/* Whether this is a board that QEMU plays, and no process. */
+bool test_is_emulated(void);
+
 /* So many rounds on the host, an eighth of them under emulation, where a collection takes a second
  * when there are more cores than processors. */
 unsigned test_rounds(unsigned rounds);
@@ -35,6 +38,9 @@ uint64_t test_magic(void);
 /* A node, checked to be there and zero. Ends the image's run when memory is out. */
 struct node *test_node(uint64_t magic, uint64_t value);
 
+/* An array of `width` arrays of `width` nodes each, numbered by their `value`. */
+void **test_wide_graph(uint64_t magic, size_t width);
+
 /* Collected objects whose first word is `magic`. Only while no other core allocates. */
 size_t test_count(uint64_t magic);
 
@@ -55,6 +61,11 @@ bool test_is_alive(uintptr_t hidden);
 /* Overwrites the part of the stack below the caller, where calls that have returned left pointers.
  */
 void test_wipe_stack(void);
+
+/* Takes a list apart whose objects have the next one's address at `next_at`: a stale word somewhere
+ * then keeps one object, not all behind it, which each collection of this boot would have to mark.
+ */
+void test_drop_list(void *first, size_t next_at);
 
 /* test_wipe_stack() and bh_gc_collect(), which must succeed. */
 void test_collect(void);

@@ -27,7 +27,7 @@
 /* Where a core's roots are: words of these kinds, and pins. */
 enum oracle_place { ORACLE_GLOBAL, ORACLE_STACK, ORACLE_RANGE, ORACLE_PLACES };
 #define ORACLE_SLOTS 6   /* of globals and of stack */
-#define ORACLE_ROW   160 /* of the range, which is more than a mark stack takes without a page */
+#define ORACLE_ROW   160 /* of the range, which is more than a mark queue takes without a page */
 #define ORACLE_PINS  4
 
 /* A node as it begins; typed nodes are of this type, or rows of it, or have a tail. */

@@ -2,18 +2,36 @@
 /*
  * Every register that may hold a pointer, one after the other: one file per CPU, in assembly, as
  * compiled code cannot be asked to have a value in one place only.
+ *
+ * A loop takes the pointer complemented, brings it to its true form in its register, says that it
+ * is ready, waits for `go` without a call or a store, and hands the pointer out complemented again.
  */
 #ifndef TESTS_GC_REGISTERS_H
 #define TESTS_GC_REGISTERS_H
 
-#include "tests/gc/spin.h"
 #include <stddef.h>
+#include <stdint.h>
 
-/* A loop of spin.h for each register: all general ones but the stack pointer and those that hold
- * the loop's argument, and each half of all vector registers. */
+struct spin {
+    uint32_t ready;   /* offset 0 */
+    uint32_t go;      /* offset 4 */
+    uintptr_t hidden; /* offset 8: in and out */
+};
+
+/* A loop for each register: all general ones but the stack pointer and those that hold the loop's
+ * argument, and each half of all vector registers. */
 extern void (*const registers_spin[])(struct spin *spin);
 extern const char *const registers_name[];
 extern const size_t registers_count;
+
+/* Three of them that calls do not preserve: a general register, the link register (without one, the
+ * frame pointer), the upper half of a vector register. */
+void spin_scratch(struct spin *spin);
+void spin_link(struct spin *spin);
+void spin_vector_high(struct spin *spin);
+
+/* In a register that calls preserve, between bh_gc_park() and bh_gc_unpark(). */
+void spin_parked(struct spin *spin);
 
 /*
  * Calls arch_call_with_registers(fn, arg) with register n of registers_kept_count (general ones,

@@ -89,6 +89,32 @@ spin_\half\()_v\n:
         spin_vector \n, high, 1
         .endr
 
+        .globl  spin_scratch, spin_link, spin_vector_high
+        .set    spin_scratch, spin_x12
+        .set    spin_link, spin_x30
+        .set    spin_vector_high, spin_high_v21
+
+/* x19 keeps the struct, x24 the pointer, across both calls. */
+        .globl  spin_parked
+        .type   spin_parked, %function
+spin_parked:
+        stp     x29, x30, [sp, #-32]!
+        mov     x29, sp
+        stp     x19, x24, [sp, #16]
+        mov     x19, x0
+        ldr     x24, [x0, #HIDDEN]
+        mvn     x24, x24
+        str     xzr, [x0, #HIDDEN]
+        bl      bh_gc_park
+        mov     x0, x19
+        wait_for_go
+        bl      bh_gc_unpark
+        mvn     x24, x24
+        str     x24, [x19, #HIDDEN]
+        ldp     x19, x24, [sp, #16]
+        ldp     x29, x30, [sp], #32
+        ret
+
         .globl  registers_fill_and_call
         .type   registers_fill_and_call, %function
 registers_fill_and_call:

@@ -82,6 +82,33 @@ spin_end_\register:
         spin_vector xmm\n
         .endr
 
+        .globl  spin_scratch, spin_link, spin_vector_high
+        .set    spin_scratch, spin_r10
+        .set    spin_link, spin_rbp
+        .set    spin_vector_high, spin_high_xmm9
+
+/* rbx keeps the struct, r14 the pointer, across both calls. Three pushes align the stack. */
+        .globl  spin_parked
+        .type   spin_parked, @function
+spin_parked:
+        pushq   %rbx
+        pushq   %r14
+        pushq   %rbp
+        movq    %rdi, %rbx
+        movq    HIDDEN(%rdi), %r14
+        notq    %r14
+        movq    $0, HIDDEN(%rdi)
+        call    bh_gc_park
+        movq    %rbx, %rdi
+        wait_for_go
+        call    bh_gc_unpark
+        notq    %r14
+        movq    %r14, HIDDEN(%rbx)
+        popq    %rbp
+        popq    %r14
+        popq    %rbx
+        ret
+
 .macro fill_vector n
         movabsq $VALUE + 13 + 2 * \n, %rax
         movq    %rax, %xmm\n

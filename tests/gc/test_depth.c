@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Graphs as deep as they can be: a list, whose every node is found by the one before, and a tree.
- * Marking them takes no recursion and a mark stack of a few pages, however deep they are.
+ * Marking them takes no recursion and a mark queue of a few pages, however deep they are.
  *
  * With DEPTH_FULL_BYTES of RAM the list has 20 million nodes and the tree a depth of 24; `make
  * test` gives them that on the host. With less they are as large as the RAM allows in seconds.
@@ -15,7 +15,7 @@
 #define FULL_DEPTH       24
 #define BYTES_PER_NODE   256 /* of RAM, where there is less */
 
-/* For the mark stacks of all cores together. A recursion would need a thousand times as much. */
+/* For the mark queues of all cores together. A recursion would need a thousand times as much. */
 #define FEW_PAGES 64
 
 struct link {
@@ -44,16 +44,16 @@ static size_t ram_bytes(void)
     return bytes;
 }
 
-/* A cycle that marks at least `objects`, with a mark stack of `pages` and without an overflow. */
+/* A cycle that marks at least `objects`, with a mark queue of `pages` and without an overflow. */
 static void expect_marked(uint64_t objects, size_t pages)
 {
     struct bh_gc_stats before;
     struct bh_gc_stats after;
-    mark_set_stack_pages(pages);
+    mark_set_queue_pages(pages);
     bh_gc_get_stats(&before);
     test_collect();
     bh_gc_get_stats(&after);
-    mark_set_stack_pages(SIZE_MAX);
+    mark_set_queue_pages(SIZE_MAX);
     EXPECT(after.marked_objects >= objects);
     EXPECT_EQ(after.mark_overflows, before.mark_overflows);
 }

@@ -161,8 +161,6 @@ static void drop_finalizer(const struct node *node)
     EXPECT(bh_gc_set_finalizer((void *)(uintptr_t)node, NULL, NULL)); /* NOLINT */
 }
 
-static void *volatile root;
-
 TEST(gc_finalizers_in_a_ring_never_run)
 {
     uint64_t magic = finalize_begin(NULL);

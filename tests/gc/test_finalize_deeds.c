@@ -91,7 +91,7 @@ TEST_ALONE(gc_free_drops_finalizers_and_cleanups)
 
 static size_t most_objects(void)
 {
-    return board_name()[0] == 'h' ? 1000000 : 30000;
+    return test_is_emulated() ? 30000 : 1000000;
 }
 
 static void count_only(void *object, void *arg)

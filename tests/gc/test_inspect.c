@@ -17,18 +17,6 @@ static __attribute__((noinline)) void make_list(uint64_t magic)
     }
 }
 
-/* Takes it apart: a stale word somewhere then keeps one node and not all behind it. */
-static __attribute__((noinline)) void drop_list(void)
-{
-    struct node *node = root;
-    root = NULL;
-    while (node != NULL) {
-        struct node *next = node->left;
-        node->left = NULL;
-        node = next;
-    }
-}
-
 struct tour {
     uint64_t magic;
     size_t found;
@@ -60,7 +48,8 @@ TEST(gc_walk_shows_every_object_once)
     EXPECT(tour.out_of_order < 8);
     EXPECT(tour.of_kind[BH_GC_CONSERVATIVE] >= LIST_NODES);
     EXPECT_EQ(tour.of_kind[BH_GC_MANUAL], 0);
-    drop_list();
+    test_drop_list(root, offsetof(struct node, left));
+    root = NULL;
     test_collect();
     tour = (struct tour){.magic = tour.magic};
     EXPECT(bh_gc_walk(tour_visit, &tour));

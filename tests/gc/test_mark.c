@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Marking: deep, wide and large graphs, and a mark stack with no room. */
+/* Marking: wide and large graphs, and a mark queue with no room. Deep ones: test_depth.c. */
 #include "gc/mark.h"
 #include "kernel-lib/memory.h"
 #include "kernel-lib/string.h"
 #include "tests/gc/gc_test.h"
-
-#define MILLION 1000000u
 
 /* Volatile, as in the other files: a variable that is only written would be left out. */
 static void *volatile root;
@@ -15,66 +13,6 @@ static uint64_t overflows(void)
     struct bh_gc_stats stats;
     bh_gc_get_stats(&stats);
     return stats.mark_overflows;
-}
-
-struct link {
-    struct link *next;
-    uint32_t number;
-};
-
-/* In a frame of their own, whose slots are wiped before the list is to be gone. */
-static __attribute__((noinline)) void make_list(uint32_t count)
-{
-    struct link *list = NULL;
-    for (uint32_t i = 0; i < count; i++) {
-        struct link *link = bh_gc_alloc(sizeof(*link));
-        EXPECT(link != NULL);
-        if (link == NULL)
-            return;
-        *link = (struct link){list, i};
-        root = list = link;
-    }
-}
-
-static __attribute__((noinline)) bool list_is_intact(uint32_t count)
-{
-    for (const struct link *at = root; at != NULL; at = at->next)
-        count -= at->number == count - 1;
-    return count == 0;
-}
-
-/* Takes the list apart: a stale word somewhere then keeps one link, not all behind it, which every
- * later collection of this boot would have to mark. */
-static __attribute__((noinline)) void drop_list(void)
-{
-    struct link *at = root;
-    root = NULL;
-    while (at != NULL) {
-        struct link *next = at->next;
-        at->next = NULL;
-        at = next;
-    }
-}
-
-TEST(gc_list_of_a_million)
-{
-    test_begin();
-    make_list(MILLION);
-    test_collect();
-    EXPECT(list_is_intact(MILLION));
-    drop_list();
-    test_collect();
-}
-
-/* `width` arrays of `width` nodes each. */
-static __attribute__((noinline)) void make_wide_graph(uint64_t magic, size_t width)
-{
-    void **arrays = root = bh_gc_alloc(width * sizeof(void *));
-    for (size_t i = 0; arrays != NULL && i < width; i++) {
-        void **nodes = arrays[i] = bh_gc_alloc(width * sizeof(void *));
-        for (size_t j = 0; nodes != NULL && j < width; j++)
-            nodes[j] = test_node(magic, i * width + j);
-    }
 }
 
 static __attribute__((noinline)) bool wide_graph_is_intact(uint64_t magic, size_t width)
@@ -98,23 +36,23 @@ static void mark_wide_graph(size_t pages, bool overflow_expected)
     uint64_t magic = test_magic();
     test_begin();
     uint64_t before = overflows();
-    mark_set_stack_pages(pages);
-    make_wide_graph(magic, WIDTH);
+    mark_set_queue_pages(pages);
+    root = test_wide_graph(magic, WIDTH);
     test_collect();
     EXPECT(overflow_expected == (overflows() > before));
     EXPECT_EQ(test_count(magic), WIDTH * WIDTH);
     EXPECT(wide_graph_is_intact(magic, WIDTH));
-    mark_set_stack_pages(SIZE_MAX);
+    mark_set_queue_pages(SIZE_MAX);
     root = NULL;
     test_collect();
 }
 
-TEST(gc_mark_stack_without_a_page)
+TEST(gc_mark_queue_without_a_page)
 {
     mark_wide_graph(0, true);
 }
 
-TEST(gc_mark_stack_with_pages)
+TEST(gc_mark_queue_with_pages)
 {
     mark_wide_graph(SIZE_MAX, false);
 }
@@ -147,7 +85,9 @@ static __attribute__((noinline)) void make_large_garbage(size_t count, size_t by
     root = NULL;
 }
 
-TEST(gc_large_objects_are_freed)
+/* In a boot of its own: of 32 targets as large as this, stale words of others would hold several.
+ */
+TEST_ALONE(gc_large_objects_are_freed)
 {
     struct bh_stats before;
     struct bh_stats after;

@@ -5,15 +5,18 @@
  * How much each core does depends on when the machine below lets it run: such figures are tried
  * for several times, and once is enough. What is marked does not depend on it and is compared every
  * time.
+ *
+ * The large graphs have boots of their own: if a stale word held one, each collection after it
+ * would have to mark it.
  */
 #include "arch/arch.h"
 #include "gc/mark.h"
+#include "gc/pace.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/check.h"
-#include "kernel-lib/string.h"
 #include "tests/gc/gc_test.h"
 
-#define TRIES 40
+#define TRIES 20
 
 static void *volatile root;
 
@@ -126,11 +129,11 @@ static struct shares best_shares(struct shares alone, uint64_t percent)
     return best;
 }
 
-TEST(gc_four_cores_share_the_marking)
+TEST_ALONE(gc_four_cores_share_the_marking)
 {
-    /* A third, and some for the scheduler of the machine that plays the cores. */
-    enum { DEPTH = 17, A_THIRD = 45, MOST_OF_IT = 75 };
-    bool is_host = string_equal(board_name(), "host");
+    /* A third is tried for; the scheduler of the machine that plays the cores may not let it be. */
+    enum { DEPTH = 19, A_THIRD = 33, WITH_BAD_LUCK = 45, MOST_OF_IT = 75 };
+    bool is_host = !test_is_emulated();
     uint64_t magic = test_magic();
     test_begin();
     if (board_cores() < 4)
@@ -139,21 +142,10 @@ TEST(gc_four_cores_share_the_marking)
     struct shares alone = collect_with(1);
     EXPECT_EQ(alone.most_objects, alone.objects);
     struct shares best = best_shares(alone, is_host ? MOST_OF_IT : A_THIRD);
-    EXPECT(is_host || worst_percent(best, alone) <= A_THIRD);
+    EXPECT(is_host || worst_percent(best, alone) <= WITH_BAD_LUCK);
     EXPECT(is_host || best.steals > 0);
     EXPECT_EQ(test_count(magic), ((size_t)1 << DEPTH) - 1);
     root = NULL;
-}
-
-/* `width` arrays of `width` nodes each: one array alone is more than the first entries hold. */
-static __attribute__((noinline)) void make_wide_graph(uint64_t magic, size_t width)
-{
-    void **arrays = root = bh_gc_alloc(width * sizeof(void *));
-    for (size_t i = 0; arrays != NULL && i < width; i++) {
-        void **nodes = arrays[i] = bh_gc_alloc(width * sizeof(void *));
-        for (size_t j = 0; nodes != NULL && j < width; j++)
-            nodes[j] = test_node(magic, i * width + j);
-    }
 }
 
 TEST(gc_stacks_of_several_cores_overflow)
@@ -163,16 +155,16 @@ TEST(gc_stacks_of_several_cores_overflow)
     struct bh_gc_stats after;
     uint64_t magic = test_magic();
     test_begin();
-    make_wide_graph(magic, WIDTH);
+    root = test_wide_graph(magic, WIDTH); /* one array is more than the first entries hold */
     bh_gc_get_stats(&before);
     for (size_t pages = 0; pages < 3; pages++) {
-        mark_set_stack_pages(pages);
+        mark_set_queue_pages(pages);
         for (int i = 0; i < 5; i++) {
             (void)collect_with(UINT32_MAX);
             EXPECT_EQ(test_count(magic), WIDTH * WIDTH);
         }
     }
-    mark_set_stack_pages(SIZE_MAX);
+    mark_set_queue_pages(SIZE_MAX);
     bh_gc_get_stats(&after);
     EXPECT(after.mark_overflows > before.mark_overflows);
     root = NULL;
@@ -200,7 +192,7 @@ static size_t array_bytes(void)
     return stats.largest_run_bytes / 2 < most ? stats.largest_run_bytes / 2 : most;
 }
 
-TEST(gc_one_large_object_is_shared_in_parts)
+TEST_ALONE(gc_one_large_object_is_shared_in_parts)
 {
     enum { STEP = 4099 };
     test_begin();
@@ -257,6 +249,61 @@ TEST(gc_parked_cores_do_not_mark)
     root = NULL;
 }
 
+/* As an idle loop: interrupts on, and nothing to do. */
+static void rest(void *arg)
+{
+    (void)arg;
+    struct node *volatile mine = test_node(1, 2);
+    bh_gc_park_idle();
+    atomic_store_release(&away, 1); /* pairs with the wait for it */
+    while (atomic_load_acquire(&away) != 2)
+        board_yield();
+    bh_gc_unpark();
+    EXPECT_EQ(mine->value, 2);
+}
+
+/* Unless earlier cases have left much to scan: then it is called. */
+static void expect_left_alone(unsigned core)
+{
+    bool called = pace_helpers() != 0;
+    (void)collect_with(UINT32_MAX);
+    EXPECT(called || mark_counts_of(core).scanned_bytes == 0);
+}
+
+/* The core that rests is left alone while little is marked, and called when much was last time. */
+TEST(gc_idle_cores_help_with_large_heaps)
+{
+    enum { NODES = 10000, BYTES = 24 << 20 };
+    uint64_t magic = test_magic();
+    test_begin();
+    if (board_cores() < 2)
+        return harness_skip("one core");
+    atomic_store_relaxed(&away, 0); /* the core starts after it */
+    board_start(1, rest, NULL);
+    while (atomic_load_acquire(&away) != 1)
+        board_yield();
+    make_random_graph(magic, NODES);
+    for (int i = 0; i < 5; i++)
+        expect_left_alone(1);
+    void **array = bh_gc_alloc(BYTES);
+    REQUIRE(array != NULL);
+    array[BYTES / sizeof(*array) - 1] = root; /* the graph hangs on the end of much to scan */
+    root = array;
+    uint64_t helped = 0;
+    for (int i = 0; i < TRIES && helped == 0; i++) {
+        (void)collect_with(UINT32_MAX);
+        EXPECT_EQ(test_count(magic), NODES);
+        helped = mark_counts_of(1).scanned_bytes;
+    }
+    EXPECT(helped != 0);
+    bh_gc_free(root);
+    root = NULL;
+    test_collect(); /* the last for which it is called */
+    expect_left_alone(1);
+    atomic_store_release(&away, 2); /* pairs with the load in rest() */
+    board_wait(1);
+}
+
 /* In and out of the park, so that it is late for many a stop and gone from others. */
 static void come_and_go(void *arg)
 {
@@ -269,7 +316,7 @@ static void come_and_go(void *arg)
             arch_pause();
         arch_irq_restore(irq);
         if (i % 4 == 0) {
-            bh_gc_park();
+            i % 8 == 0 ? bh_gc_park() : bh_gc_park_idle();
             bh_gc_unpark();
         }
     }

@@ -101,16 +101,6 @@ static __attribute__((noinline)) void expect_blocks(uint64_t blocks)
     EXPECT_EQ(blocks, 0);
 }
 
-/* Takes the list apart, so that a stale word holds one block and not all behind it. */
-static __attribute__((noinline)) void drop_blocks(void)
-{
-    for (struct block *at = root, *next; at != NULL; at = next) {
-        next = at->next;
-        at->next = NULL;
-    }
-    root = NULL;
-}
-
 /* All memory in one list, whose end is reached; then the list is dropped. */
 TEST_ALONE(gc_exhaustion_and_recovery)
 {
@@ -122,7 +112,8 @@ TEST_ALONE(gc_exhaustion_and_recovery)
         EXPECT(blocks > 200);
         EXPECT(bh_gc_alloc(sizeof(struct block)) == NULL);
         expect_blocks(blocks);
-        drop_blocks();
+        test_drop_list(root, offsetof(struct block, next));
+        root = NULL;
         test_wipe_stack();
     }
     EXPECT((root = bh_gc_alloc((size_t)1 << 20)) != NULL);

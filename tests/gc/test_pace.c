@@ -56,13 +56,43 @@ TEST(pace_goals)
     end_pretending();
 }
 
+TEST(pace_minimum_heap_of_machines)
+{
+    EXPECT_EQ(pace_least_heap(0), 64 * KB);
+    EXPECT_EQ(pace_least_heap(1 * MB), 64 * KB);
+    EXPECT_EQ(pace_least_heap(16 * MB), 512 * KB);
+    EXPECT_EQ(pace_least_heap(128 * MB), 4 * MB);
+    EXPECT_EQ(pace_least_heap(2048 * MB), 4 * MB);
+    EXPECT_EQ(pace_least_heap(6144 * MB), 12 * MB);
+    EXPECT_EQ(pace_least_heap(32768 * MB), 64 * MB);
+    EXPECT_EQ(pace_least_heap(SIZE_MAX), 64 * MB);
+    size_t last = 0;
+    for (size_t ram = 1 * MB; ram <= (size_t)1 << 40; ram += ram / 8) {
+        EXPECT(pace_least_heap(ram) >= last); /* more memory, no smaller heap */
+        last = pace_least_heap(ram);
+    }
+}
+
 TEST(pace_minimum_heap_follows_the_memory)
 {
     test_begin();
-    size_t share = walk_region_bytes() / 32;
-    size_t least = share < 64 * KB ? 64 * KB : share < 4 * MB ? share : 4 * MB;
+    size_t least = pace_least_heap(walk_region_bytes());
     EXPECT_EQ(goal_after(100, 0, 0), least);
     EXPECT_EQ(goal_after(100, least / 4, least / 4), least);
+    end_pretending();
+}
+
+TEST(pace_helpers_follow_what_was_scanned)
+{
+    test_begin();
+    pace_cycle_done(&(struct pace_cycle){.scanned_bytes = 8 * MB - 1});
+    EXPECT_EQ(pace_helpers(), 0);
+    pace_cycle_done(&(struct pace_cycle){.scanned_bytes = 8 * MB});
+    EXPECT_EQ(pace_helpers(), 1);
+    pace_cycle_done(&(struct pace_cycle){.scanned_bytes = 31 * MB});
+    EXPECT_EQ(pace_helpers(), 3);
+    pace_cycle_done(&(struct pace_cycle){.scanned_bytes = SIZE_MAX});
+    EXPECT_EQ(pace_helpers(), BH_MAX_CORES);
     end_pretending();
 }
 

@@ -48,6 +48,7 @@ static void begin_unlimited(void)
 
 static void end(void)
 {
+    test_drop_list(list, offsetof(struct node, left));
     root = list = NULL;
     bh_gc_set_limit(SIZE_MAX);
     bh_gc_set_percent(100);

@@ -129,6 +129,12 @@ static __attribute__((noinline)) void make_ballast(uint64_t nodes)
     }
 }
 
+static void drop_ballast(void)
+{
+    test_drop_list(root, offsetof(struct node, left));
+    root = NULL;
+}
+
 /* Parks for a while, with interrupts on or off, and allocates as soon as it has unparked. */
 static struct node *park_a_while(bool masked, uint64_t magic)
 {
@@ -174,7 +180,7 @@ TEST(gc_unpark_waits_for_a_mark_to_end)
     atomic_store_release(&sleeper.go, 1); /* pairs with park_until_told() */
     board_wait(1);
     bh_heap_verify();
-    root = NULL;
+    drop_ballast();
     test_collect();
 }
 
@@ -206,7 +212,7 @@ TEST_ALL_CORES(gc_parking_and_collecting_in_any_order)
         EXPECT(kept[i] == NULL || kept[i]->magic == magic);
     harness_barrier();
     if (bh_port_core() == 0)
-        root = NULL;
+        drop_ballast();
 }
 
 TEST_PANICS(gc_park_twice, "bh_gc_park() on core 0, which is parked")

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Stopping other cores: what they hold is found, wherever they are, and two may ask at once. */
+/* Stopping other cores: what their stacks hold is found, wherever they are, and two may ask at
+ * once. Registers: test_registers.c. */
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/spinlock.h"
 #include "tests/gc/gc_test.h"
-#include "tests/gc/spin.h"
 #include <bareheap/port.h>
-
-/* ThreadSanitizer delivers signals at atomic accesses only: not to a loop in assembly. */
-#ifdef __SANITIZE_THREAD__
-#define SPIN_IS_INTERRUPTIBLE false
-#else
-#define SPIN_IS_INTERRUPTIBLE true
-#endif
 
 static bool need_cores(unsigned cores)
 {
@@ -25,75 +18,6 @@ static void wait_until(const uint32_t *flag)
 {
     while (atomic_load_acquire(flag) == 0) /* pairs with whoever sets it with release */
         board_yield();
-}
-
-/* ---- a pointer in one register of another core ---- */
-
-static struct spin spin;
-
-static void run_spin(void *arg)
-{
-    void (*const *loop)(struct spin *) = arg;
-    (*loop)(&spin);
-}
-
-static __attribute__((noinline)) void hide_node(uint64_t magic)
-{
-    spin = (struct spin){.hidden = test_hide(test_node(magic, magic / 2))};
-}
-
-/* The node is in `loop`'s register on core 1 and nowhere else while core 0 collects twice. */
-static void expect_held_by(void (*loop)(struct spin *))
-{
-    uint64_t magic = test_magic();
-    test_begin();
-    if (!need_cores(2))
-        return;
-    if (!SPIN_IS_INTERRUPTIBLE) {
-        harness_skip("this build does not interrupt loops in assembly");
-        return;
-    }
-    hide_node(magic);
-    board_start(1, run_spin, &loop);
-    wait_until(&spin.ready);
-    test_collect();
-    test_collect();
-    size_t count = test_count(magic);
-    atomic_store_release(&spin.go, 1); /* pairs with the loop */
-    board_wait(1);
-    EXPECT_EQ(count, 1);
-    const struct node *node = test_show(spin.hidden);
-    EXPECT(node->magic == magic && node->value == magic / 2);
-}
-
-TEST(gc_pointer_in_a_scratch_register_of_another_core)
-{
-    expect_held_by(spin_scratch);
-}
-
-TEST(gc_pointer_in_a_saved_register_of_another_core)
-{
-    expect_held_by(spin_saved);
-}
-
-TEST(gc_pointer_in_the_link_register_of_another_core)
-{
-    expect_held_by(spin_link);
-}
-
-TEST(gc_pointer_in_a_vector_register_of_another_core)
-{
-    expect_held_by(spin_vector_low);
-}
-
-TEST(gc_pointer_in_the_upper_half_of_a_vector_register)
-{
-    expect_held_by(spin_vector_high);
-}
-
-TEST(gc_pointer_in_a_register_of_a_core_that_parks)
-{
-    expect_held_by(spin_parked);
 }
 
 /* ---- a stack of another core ---- */

@@ -107,16 +107,6 @@ static __attribute__((noinline)) void make_mixed(uintptr_t *listed, uintptr_t *n
     }
 }
 
-/* Takes the list apart, so that a stale word holds one node and not all behind it. */
-static __attribute__((noinline)) void drop_list(void)
-{
-    for (struct mixed *node = root, *next; node != NULL; node = next) {
-        next = node->next;
-        node->next = NULL;
-    }
-    root = NULL;
-}
-
 static size_t count_alive(const uintptr_t *hidden, size_t n)
 {
     size_t alive = 0;
@@ -134,7 +124,8 @@ TEST(gc_typed_numbers_hold_nothing)
     test_collect();
     EXPECT_EQ(count_alive(listed, NODES), NODES);
     EXPECT(count_alive(numbered, NODES) <= TEST_LEFTOVERS);
-    drop_list();
+    test_drop_list(root, offsetof(struct mixed, next));
+    root = NULL;
     test_collect();
     EXPECT(count_alive(listed, NODES) <= TEST_LEFTOVERS);
 }

@@ -220,7 +220,7 @@ TEST(gc_specials_without_memory)
 
 static size_t most_references(void)
 {
-    return board_name()[0] == 'h' ? 1000000 : 30000;
+    return test_is_emulated() ? 30000 : 1000000;
 }
 
 static __attribute__((noinline)) void make_many(struct bh_gc_weak **made, size_t count)

@@ -72,25 +72,3 @@ TEST(bitmap_ranges_like_the_model)
         expect_same(MODEL_MAX_BITS);
     }
 }
-
-static uint64_t shared[4];
-static uint32_t wins;
-
-/* Every core tries for every bit; each bit must have one winner. */
-TEST_ALL_CORES(bitmap_atomic_bits_have_one_winner)
-{
-    if (bh_port_core() == 0) {
-        wins = 0;
-        for (size_t w = 0; w < 4; w++)
-            shared[w] = 0;
-    }
-    harness_barrier();
-    uint32_t mine = 0;
-    for (size_t i = 0; i < 256; i++)
-        mine += bitmap_set_atomic(shared, i);
-    /* Relaxed: a sum, read behind the barrier. */
-    (void)atomic_add_relaxed(&wins, mine);
-    harness_barrier();
-    EXPECT_EQ(atomic_load_relaxed(&wins), 256);
-    EXPECT_EQ(bitmap_count(shared, 256), 256);
-}

@@ -79,7 +79,7 @@ static void expect_nothing_leaked(void)
     EXPECT_EQ(stats.manual_bytes, 0);
     EXPECT_EQ(stats.collected_bytes, 0);
     EXPECT_EQ(stats.free_page_bytes + stats.metadata_bytes + stats.heap_bytes, stats.region_bytes);
-    EXPECT(stats.heap_bytes <= 64 * KIB); /* the collector's mark stack */
+    EXPECT(stats.heap_bytes <= 64 * KIB); /* the collector's mark queue */
 }
 
 /* The script, with those requests failing that fail_some() picks. */

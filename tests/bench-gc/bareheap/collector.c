@@ -3,8 +3,8 @@
  * Our collector on the host board, behind the face of heap.h.
  *
  * Cores are threads. There are as many as may mark in a stop, so that a core without a thread of
- * the program has one of the board, which sleeps and is woken for a stop: as an idle core of a
- * kernel.
+ * the program has one of the board, which sleeps, parked, and is woken for a stop with much to
+ * mark: as an idle core of a kernel.
  *
  * The 99th percentile is exact for up to 32 cycles, of which the library keeps every pause; beyond,
  * it is taken from the histogram, linear in the bucket, so right to within a factor of two.

@@ -27,7 +27,7 @@ static inline void *collector_scan(size_t bytes)
 /* Without pointers; contents not to be relied on. */
 static inline void *collector_noscan(size_t bytes)
 {
-    return collector_checked(bh_gc_alloc_noscan(bytes));
+    return collector_checked(bh_gc_alloc_buffer(bytes));
 }
 
 static inline void *collector_typed(struct bh_gc_type *type)
