@@ -73,19 +73,19 @@ static void copy_pointers(struct layout *layout, const uint64_t *pointers)
     layout->walk.pointers = layout->pointers;
 }
 
-static BH_COLD struct layout *layout_make(const uint64_t *pointers, size_t words, bool repeats)
+/* The layout that is as `like`, whose bitmap may be the caller's; NULL when there is none left. */
+static BH_COLD struct layout *layout_make(const struct walk_layout *like)
 {
-    if (words > LAYOUT_MOST_WORDS)
+    if (like->words > LAYOUT_MOST_WORDS)
         return NULL;
-    struct layout *made = meta_alloc(layout_bytes(words));
+    struct layout *made = meta_alloc(layout_bytes(like->words));
     if (!made)
         return NULL;
-    made->walk.words = words;
-    made->walk.repeats = repeats;
-    copy_pointers(made, pointers);
+    made->walk = *like;
+    copy_pointers(made, like->pointers);
     struct layout *layout = layout_enter(made);
     if (layout != made)
-        meta_free(made, layout_bytes(words));
+        meta_free(made, layout_bytes(like->words));
     return layout;
 }
 
@@ -205,8 +205,9 @@ static BH_COLD struct collected_central *resolve(struct bh_gc_type *type)
 {
     if (!has_pointers(type))
         return &collected_centrals[cursor_row(KIND_NOSCAN)][class_for_room(type->bytes)];
-    struct layout *layout = layout_make(type->pointers, type->bytes / WORD_BYTES, false);
-    return central_for(layout, type->bytes);
+    struct walk_layout like = {
+        .pointers = type->pointers, .type = type, .words = type->bytes / WORD_BYTES};
+    return central_for(layout_make(&like), type->bytes);
 }
 
 /* Whether it is worth asking again. Relaxed: the counts only grow. */
@@ -242,7 +243,9 @@ static struct layout *layout_of_array(struct layout *once)
     /* Acquire: pairs with the release below; both cores that come here first find the same. */
     struct layout *array = atomic_load_acquire(&once->array);
     if (!array) {
-        array = layout_make(once->pointers, once->walk.words, true);
+        struct walk_layout like = once->walk;
+        like.repeats = true;
+        array = layout_make(&like);
         if (array)
             atomic_store_release(&once->array, array);
     }

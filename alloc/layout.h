@@ -4,7 +4,7 @@
  *
  * 1. A layout is {words of an element, their bitmap, whether elements repeat}. Types that agree in
  *    that share one; its number, added to KIND_TYPED, is the kind of its spans, so an object needs
- *    no header.
+ *    no header. Of their types it knows the first, for who looks at the heap.
  * 2. A layout has a central per size class, made with its first object, and every such central a
  *    cursor in the rows of the cores.
  * 3. A type remembers where its cursor is (bh_gc_type.layout: the row in the upper half, the word

@@ -36,6 +36,13 @@ struct walk_object {
     uint32_t idx;   /* its number in the span */
 };
 
+/* Whether `word` is an address between the first region's beginning and the last one's end. */
+static inline bool walk_is_near(uintptr_t word)
+{
+    const struct pagemap *map = pagemap_current;
+    return (word >> PAGE_SHIFT) - map->first_page < map->pages;
+}
+
 /* Whether `word` points into a page of a collected span; and then, which. Any word is legal. To be
  * called while all cores are stopped. */
 static inline bool walk_is_collected(uintptr_t word)
@@ -95,6 +102,7 @@ static inline bool walk_find(uintptr_t word, struct walk_object *found)
  * element. */
 struct walk_layout {
     const uint64_t *pointers;
+    const struct bh_gc_type *type; /* one that has it: the first */
     size_t words;
     bool repeats; /* the object is a row of elements; else there are no pointers behind the first */
 };

@@ -75,6 +75,11 @@ static enum bh_gc_kind inspect_kind(const struct bh_span *span)
     return span->kind == KIND_NOSCAN ? BH_GC_NOSCAN : BH_GC_CONSERVATIVE;
 }
 
+static const struct bh_gc_type *inspect_type(const struct bh_span *span)
+{
+    return span->kind >= KIND_TYPED ? walk_layout_of(span)->type : NULL;
+}
+
 static void inspect_show(const struct walk_object *object, void *arg)
 {
     const struct inspect_walk *walk = arg;
@@ -82,7 +87,7 @@ static void inspect_show(const struct walk_object *object, void *arg)
         .base = (void *)object->base, /* NOLINT: an address becomes memory */
         .bytes = span_object_bytes(object->span),
         .kind = inspect_kind(object->span),
-        .type = NULL, /* a layout is shared by all types that have it */
+        .type = inspect_type(object->span),
     };
     walk->visit(&shown, walk->arg);
 }

@@ -157,15 +157,26 @@ BH_INLINE void marker_word(struct marker *m, uintptr_t word)
     uintptr_t offset = word - m->base;
     if (offset < m->bytes)
         marker_reach_here(m, (uint32_t)((offset * m->reciprocal) >> 32));
-    else if (word != 0)
+    else if (walk_is_near(word))
         marker_find(m, word);
 }
 
 /* ---- scanning ---- */
 
+/* Much of what is scanned conservatively is zero. */
 static void marker_scan_all(struct marker *m, uintptr_t at, size_t bytes)
 {
-    for (uintptr_t end = at + bytes; at < end; at += sizeof(uintptr_t))
+    const size_t step = sizeof(uintptr_t);
+    const uintptr_t end = at + bytes;
+    for (; end - at >= 4 * step; at += 4 * step) {
+        uintptr_t words[4] = {roots_word(at), roots_word(at + step), roots_word(at + 2 * step),
+                              roots_word(at + 3 * step)};
+        if ((words[0] | words[1] | words[2] | words[3]) == 0)
+            continue;
+        for (size_t i = 0; i < 4; i++)
+            marker_word(m, words[i]);
+    }
+    for (; at < end; at += step)
         marker_word(m, roots_word(at));
 }
 
