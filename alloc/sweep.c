@@ -11,7 +11,8 @@
  *    places. That is all: objects are not touched, and are zeroed when a run is taken.
  * 5. walk_reclaim(), for a request that wants pages: spans of which nothing was reached go back to
  *    the page heap before their turn. Only mark bits are looked at, those of a span once in a
- * cycle: spans that were seen go to the end of their list, and unseen_count tells where they begin.
+ *    cycle: spans that were seen go to the end of their list, and unseen_count tells where they
+ *    begin.
  * 6. Before the next cycle every span must be swept (walk_sweep_all() in the stop).
  *
  * Locks: as in collected.h.

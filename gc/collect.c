@@ -128,7 +128,7 @@ static void collect_report(const struct collect_cycle *cycle)
 
 static void collect_abandoned(const struct collect_cycle *cycle)
 {
-    counters_add_abandoned();
+    counters_add_abandoned(cycle->finished_ns - cycle->request_ns);
     pace_cycle_abandoned(cycle->finished_ns);
 }
 

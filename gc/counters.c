@@ -5,8 +5,10 @@
  *
  * Equations, of what one call returns:
  *   allocated_bytes - freed_bytes == heap_bytes
- *   sum of pause_histogram == cycles;   forced_cycles + periodic_cycles <= cycles
- *   pause_max_ns <= pause_total_ns <= gc_cpu_ns
+ *   sum of pause_histogram == cycles
+ *   forced_cycles + growth_cycles + limit_cycles + memory_cycles + periodic_cycles == cycles
+ *   pause_max_ns <= pause_total_ns <= gc_cpu_ns;   abandoned_ns is in none of these
+ *   stop_last_ns <= pause_last_ns;   stop_last_ns <= stop_max_ns <= pause_max_ns
  *   sum of pauses_ns == pause_total_ns, as long as cycles <= 32
  *
  * Lock: counters_lock (LOCK_GC) protects `counters`. In a stop they are written without it: no core
@@ -54,6 +56,23 @@ static void counters_add_pause(uint64_t pause_ns)
     counters.gc_cpu_ns += pause_ns * bh_port_core_count();
 }
 
+static void counters_add_stop(uint64_t stop_ns)
+{
+    counters.stop_last_ns = stop_ns;
+    if (stop_ns > counters.stop_max_ns)
+        counters.stop_max_ns = stop_ns;
+}
+
+static void counters_add_reason(enum collect_reason reason)
+{
+    static uint64_t *const cycles[] = {
+        [COLLECT_GROWTH] = &counters.growth_cycles,   [COLLECT_LIMIT] = &counters.limit_cycles,
+        [COLLECT_PERIOD] = &counters.periodic_cycles, [COLLECT_MEMORY] = &counters.memory_cycles,
+        [COLLECT_FORCED] = &counters.forced_cycles,
+    };
+    ++*cycles[reason];
+}
+
 static void counters_add_mark(const struct mark_totals *mark)
 {
     counters.live_bytes = mark->live_bytes;
@@ -68,19 +87,20 @@ static void counters_add_mark(const struct mark_totals *mark)
 void counters_add(struct collect_cycle *cycle)
 {
     counters_add_pause(cycle->finished_ns - cycle->request_ns);
+    counters_add_stop(cycle->stopped_ns - cycle->request_ns);
+    counters_add_reason(cycle->reason);
     counters_add_mark(&cycle->mark);
-    counters.forced_cycles += cycle->reason == COLLECT_FORCED;
-    counters.periodic_cycles += cycle->reason == COLLECT_PERIOD;
     counters.last_end_ns = cycle->finished_ns;
     cycle->number = counters.cycles + 1;
     cycle->pauses_ns = counters.pause_total_ns;
     atomic_store_relaxed(&counters.cycles, cycle->number); /* see counters_cycles() */
 }
 
-void counters_add_abandoned(void)
+void counters_add_abandoned(uint64_t ns)
 {
     uintptr_t irq = spinlock_acquire(&counters_lock);
     counters.abandoned_cycles++;
+    counters.abandoned_ns += ns;
     spinlock_release(&counters_lock, irq);
 }
 
@@ -94,7 +114,7 @@ static void counters_ask(struct bh_gc_stats *stats)
     stats->goal_bytes = walk_region_bytes() == 0 ? 0 : pace_goal();
     pace_describe(&report);
     stats->limit_bytes = report.limit_bytes;
-    stats->limiter_cycles = report.limiter_cycles;
+    stats->limiter_skips = report.limiter_skips;
     services_count(stats);
 }
 

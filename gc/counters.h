@@ -12,8 +12,8 @@ uint64_t counters_cycles(void);
 /* A complete cycle, still in its stop: gives it its number, and the sums up to it. */
 void counters_add(struct collect_cycle *cycle);
 
-/* An abandoned one, after its stop. */
-void counters_add_abandoned(void);
+/* An abandoned one, which took so long, after its stop. */
+void counters_add_abandoned(uint64_t ns);
 
 /* Its state, whole words: figures, and no roots. */
 void counters_own_state(uintptr_t *lo, uintptr_t *hi);

@@ -7,11 +7,11 @@
  *   0 MB stacks, 0 MB globals, 4 P
  *
  * 1. Number of the cycle; seconds from the first use of the collector to the cycle's beginning;
- * share of the time since then in which the cores stood still.
+ *    share of the time since then in which the cores stood still.
  * 2. Clock: until all stood still and the last cycle was swept + mark + the rest of the stop.
  * 3. CPU: the clock's times the cores, as nobody does anything else. The middle has three parts:
- * the core that collects ("assist"), the others, which mark as well ("background"), and idle time
- *    that marking used, of which there is none in a stop.
+ *    the core that collects ("assist"), the others, which mark as well ("background"), and idle
+ *    time that marking used, of which there is none in a stop.
  * 4. Heap when the cycle began, when the mark ended (the same: all stood still), and marked; the
  * goal that the cycle was started by; what was scanned as stacks and globals; cores.
  * 5. " (forced)" at the end: by bh_gc_collect().
@@ -20,8 +20,8 @@
  * collected heap where nothing else is said:
  *
  *   pacer: gc 7 (growth): goal 8216 KB = 4100 KB live + 100% of 4116 KB, at least 4096 KB; limit
- *   65536 KB: 60000 KB beside 3000 KB others and 488 KB waste; limiter 12%, held back 0; sweep 2
- * pages per page
+ *   65536 KB: 60000 KB beside 3000 KB others and 488 KB waste; limiter 12%, held back 0;
+ *   sweep 2 pages per page
  *
  * Go's unit is a megabyte (2^20). A kernel's heap may be smaller than one: if it is under 10 MB
  * when the cycle begins, all sizes of the line are in KB and say so. A tool that expects MB then
@@ -169,7 +169,7 @@ static size_t gctrace_pacer_limit(const struct pace_report *report, char *line, 
         report->limit_bytes >> 10, report->limit_goal_bytes >> 10, report->other_bytes >> 10,
         report->waste_bytes >> 10,
         (unsigned long long)(report->limiter_fill_ns / (capacity_ns / 100 + 1)),
-        (unsigned long long)report->limiter_cycles);
+        (unsigned long long)report->limiter_skips);
 }
 
 size_t gctrace_format_pacer(const struct collect_cycle *cycle, const struct pace_report *report,

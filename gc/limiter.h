@@ -7,9 +7,9 @@
  *    empty. As all cores stand still in a stop, one clock does for all of them.
  * 2. A cycle that may be left out starts only when there is no more in it than its capacity.
  * 3. A cycle comes in whole, however long it was. (Go's bucket cannot overflow: its cycles run
- * beside the program, and stop helping when it is full. A stop cannot be left half done, so what is
- * too much has to be waited for afterwards.) What was above the capacity before it is dropped:
- * cycles that nobody asked the bucket about, those by bh_gc_collect(), do not pile up.
+ *    beside the program, and stop helping when it is full. A stop cannot be left half done, so what
+ *    is too much has to be waited for afterwards.) What was above the capacity before it is
+ *    dropped: cycles that nobody asked the bucket about, those by bh_gc_collect(), do not pile up.
  *
  * So in any time w, of cycles that were let go g <= (w + capacity + the longest of them) / 2: while
  * the bucket is not empty g - (w - g) is what it has gained, and before the last one that was the

@@ -28,8 +28,8 @@
  *    next stop has to do it. Of heap_bytes to sweep and goal - live to allocate the quotient is the
  *    pages to look at for each page that is allocated.
  * 7. A core that did not stop will probably not stop at the next allocation either: no automatic
- *    cycle starts until four times the stop's timeout have passed, so at most a fifth of the time
- * is lost; without a clock, until as many as PACE_BACK_OFF_REQUESTS were turned away.
+ *    cycle starts until four times the stop's timeout have passed, so at most a fifth of the
+ *    time is lost; without a clock, until as many as PACE_BACK_OFF_REQUESTS were turned away.
  *    bh_gc_collect() is not held back.
  * 8. Who helps: an idle core is woken for each PACE_HELP_BYTES that the last mark scanned. To mark
  *    less takes about as long as to wake a processor that sleeps, and marks that more than one core
@@ -78,7 +78,7 @@ struct pace {
     uint64_t last_ns; /* the last cycle's end, or the beginning */
 
     struct limiter limiter;
-    uint64_t limiter_cycles;
+    uint64_t limiter_skips;
     bool is_held_back; /* one since the last cycle: counted once */
 
     bool backing_off;
@@ -232,7 +232,7 @@ static bool pace_limiter_allows(void)
     uint64_t now_ns = bh_port_now_ns();
     uintptr_t irq = spinlock_acquire(&pace_lock);
     bool allows = limiter_allows(&pace.limiter, now_ns);
-    pace.limiter_cycles += !allows && !pace.is_held_back;
+    pace.limiter_skips += !allows && !pace.is_held_back;
     pace.is_held_back |= !allows;
     spinlock_release(&pace_lock, irq);
     return allows;
@@ -376,7 +376,7 @@ void pace_describe(struct pace_report *report)
         .sweep_pages = pace.sweep_pages,
         .limiter_fill_ns = limiter_fill_ns(&pace.limiter, now_ns),
         .limiter_capacity_ns = pace.limiter.capacity_ns,
-        .limiter_cycles = pace.limiter_cycles,
+        .limiter_skips = pace.limiter_skips,
     };
     spinlock_release(&pace_lock, irq);
 }

@@ -75,7 +75,7 @@ struct pace_report {
     size_t sweep_pages;
     uint64_t limiter_fill_ns;
     uint64_t limiter_capacity_ns;
-    uint64_t limiter_cycles; /* that it held back */
+    uint64_t limiter_skips; /* cycles that it held back */
 };
 void pace_describe(struct pace_report *report);
 

@@ -41,7 +41,8 @@
  *
  * Orders, where C11 names suffice for both CPUs:
  *   - Publishing: ranges, then still_for with release; the initiator reads still_for with acquire
- * and then ranges, stacks and heap. AArch64: STLR and LDAR; all older stores of the core are seen.
+ *     and then ranges, stacks and heap. AArch64: STLR and LDAR; all older stores of the core are
+ *     seen.
  *   - Releasing: the initiator's work, then stop_number with release; a waiting core loads it with
  *     acquire. It is loaded anew after every pass, so a core that was away sees the last value.
  *   - Asking: the compare-and-swap, then bh_port_signal_core(). That the handler sees the number is

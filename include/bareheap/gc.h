@@ -6,8 +6,9 @@
  * (the image's .data and .bss), the stack and all registers of every core, every stack the port
  * lists, and pinned objects. A word anywhere in a root or in a scanned object that points into
  * an object, or one past its end, keeps it alive; in typed objects only the words that the type
- * says. Manual objects are not scanned, unless bh_gc_scan_manual() was asked to: a collected object
- * whose only reference is in other bh_malloc'd memory is garbage.
+ * says. One past the end of a typed object is outside of it: they are not padded. Manual objects
+ * are not scanned, unless bh_gc_scan_manual() was asked to: a collected object whose only reference
+ * is in other bh_malloc'd memory is garbage.
  *
  * Allocating is legal in interrupt handlers and with interrupts off; it then never starts a
  * collection and never waits for one: it returns NULL when memory is out.
@@ -43,28 +44,51 @@ void *bh_gc_alloc_buffer(size_t bytes);
  *                     BH_GC_POINTER(struct node, left) | BH_GC_POINTER(struct node, right));
  *   struct node *node = bh_gc_alloc_typed(&node_type);
  *
- * One per type, of static lifetime. BH_GC_POINTER refuses at compile time what is no pointer,
- * not aligned, or beyond the 64th word; a type of more words has a bitmap of its own:
+ * One per type, at file scope: its bitmap must live as long as the program. The three below refuse
+ * at compile time what is not aligned or reaches beyond the 64th word. The type may be larger, if
+ * the rest of it has no pointers; else it has a bitmap of its own:
  * BH_GC_TYPE_LARGE(variable, type, ...words of the bitmap, lowest first).
+ *
+ *   BH_GC_POINTER    a member that is a pointer; refuses what is none
+ *   BH_GC_POINTERS   a member that is an array of pointers; refuses others
+ *   BH_GC_WORD       a member of a pointer's size, of any type: a uintptr_t with a tag, an array of
+ *                    one pointer. Tags must not lead out of the object: only low bits.
  */
 struct bh_gc_type {
     size_t bytes;             /* of an object, or of an element */
     const uint64_t *pointers; /* bit i % 64 of word i / 64: the i-th word may be a pointer */
-    const char *name;
-    uint32_t layout; /* the library's own: 0 until the first allocation */
+    const char *name;         /* for who looks: bh_gc_walk() */
+    uint32_t layout;          /* the library's own: 0 until the first allocation */
 };
-#define BH_GC_POINTER(type, member)                                                            \
-    ((uint64_t)1 << (offsetof(type, member) / sizeof(void *) +                                 \
-                     0 * sizeof(struct {                                                       \
-                         _Static_assert(offsetof(type, member) % sizeof(void *) == 0 &&        \
-                                            sizeof(((type *)0)->member) == sizeof(void *),     \
-                                        #member " is no aligned pointer");                     \
-                         _Static_assert(offsetof(type, member) / sizeof(void *) < 64,          \
-                                        #member " is beyond the 64th word: BH_GC_TYPE_LARGE"); \
-                         int nothing;                                                          \
-                     })))
-#define BH_GC_TYPE(variable, type, pointer_words) \
-    struct bh_gc_type variable = {sizeof(type), (const uint64_t[]){pointer_words}, #type, 0}
+#define BH_GC_POINTER(type, member)                              \
+    BH_GC_RUN(type, member,                                      \
+              BH_GC_IS_POINTER(((type *)0)->member) &&           \
+                  sizeof(((type *)0)->member) == sizeof(void *), \
+              " is no pointer")
+#define BH_GC_POINTERS(type, member) \
+    BH_GC_RUN(type, member, BH_GC_IS_POINTER(((type *)0)->member[0]), " is no array of pointers")
+#define BH_GC_WORD(type, member) \
+    BH_GC_RUN(type, member, sizeof(((type *)0)->member) == sizeof(void *), " is no word")
+
+/* A bit for each word of a member. */
+#define BH_GC_RUN(type, member, is_right, what)                                                  \
+    (~(uint64_t)0 >> (64 - sizeof(((type *)0)->member) / sizeof(void *) +                        \
+                      0 * sizeof(struct {                                                        \
+                          _Static_assert(is_right, #member what);                                \
+                          _Static_assert(offsetof(type, member) % sizeof(void *) == 0,           \
+                                         #member " is not aligned");                             \
+                          _Static_assert(offsetof(type, member) + sizeof(((type *)0)->member) <= \
+                                             64 * sizeof(void *),                                \
+                                         #member " is beyond the 64th word: BH_GC_TYPE_LARGE");  \
+                          int nothing;                                                           \
+                      })) << offsetof(type, member) / sizeof(void *))
+
+/* An array counts as a pointer too, but is of another type than what it becomes as an operand. */
+#define BH_GC_IS_POINTER(value)                                              \
+    (__builtin_classify_type(value) == __builtin_classify_type((void *)0) && \
+     __builtin_types_compatible_p(__typeof__(value), __typeof__(((void)0, (value)))))
+
+#define BH_GC_TYPE(variable, type, pointer_words) BH_GC_TYPE_LARGE(variable, type, pointer_words)
 #define BH_GC_TYPE_LARGE(variable, type, ...) \
     struct bh_gc_type variable = {            \
         sizeof(type), (const uint64_t[(sizeof(type) + 511) / 512]){__VA_ARGS__}, #type, 0}
@@ -86,8 +110,8 @@ void bh_gc_free(void *object);
 
 /*
  * Runs a whole cycle: on return everything unreachable at the call is free. False when it
- * could not: interrupts off, called from an interrupt handler, or a core did not stop in time
- * (nothing was freed then).
+ * could not: interrupts off, as in most interrupt handlers, no heap yet (bh_init()), or a core did
+ * not stop in time (nothing was freed then).
  */
 bool bh_gc_collect(void);
 
@@ -173,8 +197,9 @@ int bh_gc_set_percent(int percent);
  * A soft limit for all memory of the heap in use, manual objects and what caches hold included: the
  * goal is set so that it is not passed, and bh_malloc() too may run a cycle to keep to it. When
  * that would take more than half of the cores' time, the heap passes it instead. It does so too
- * when what lives is over it, and with interrupts off. SIZE_MAX (the value at the start): none.
- * Returns the old value.
+ * when what lives is over it, and with interrupts off. The half is of cycles for the limit: those
+ * because memory is out are not counted, as instead of each there would be a NULL. SIZE_MAX (the
+ * value at the start): none. Returns the old value.
  */
 size_t bh_gc_set_limit(size_t bytes);
 
@@ -204,15 +229,26 @@ void bh_gc_park_idle(void);
  */
 bool bh_gc_work(size_t pages);
 
-/* Counters since bh_init(). Durations are in nanoseconds of bh_port_now_ns(); a pause is the time
- * from the request to stop to the release. */
+/*
+ * Counters since bh_init(). Durations are in nanoseconds of bh_port_now_ns(); a pause is the time
+ * from the request to stop to the release, the stop its beginning, until all stood still. Stops
+ * that collect nothing (walk, dump, leak report) are in no figure.
+ */
 struct bh_gc_stats {
     uint64_t cycles;           /* completed collections */
     uint64_t forced_cycles;    /* of which by bh_gc_collect() */
-    uint64_t abandoned_cycles; /* a core did not stop; nothing was freed */
+    uint64_t growth_cycles;    /* because the heap was at its goal */
+    uint64_t limit_cycles;     /* because the limit would have been passed */
+    uint64_t memory_cycles;    /* because memory was out */
+    uint64_t periodic_cycles;  /* because there had been none for two minutes */
+    uint64_t limiter_skips;    /* left out: the collector would have taken half the time */
+    uint64_t abandoned_cycles; /* a core did not stop; nothing was freed. Not among `cycles` */
+    uint64_t abandoned_ns;     /* waited for those, in no other figure */
     uint64_t pause_total_ns;   /* of all complete cycles */
     uint64_t pause_max_ns;     /* the longest of those */
     uint64_t pause_last_ns;
+    uint64_t stop_max_ns; /* of all complete cycles: until all stood still */
+    uint64_t stop_last_ns;
     size_t live_bytes;        /* marked by the last cycle */
     size_t goal_bytes;        /* collected heap at which the next one starts */
     size_t heap_bytes;        /* handed out or reserved for handing out, now */
@@ -223,9 +259,7 @@ struct bh_gc_stats {
     uint64_t allocated_bytes; /* ever, whole runs */
     uint64_t freed_bytes;     /* ever: by sweeping and by hand */
     size_t limit_bytes;       /* SIZE_MAX: none */
-    uint64_t limiter_cycles;  /* not started, for the collector would have taken half the time */
-    uint64_t periodic_cycles; /* because there had been none for two minutes */
-    uint64_t gc_cpu_ns;       /* all cores' time in stops, since bh_init() */
+    uint64_t gc_cpu_ns;       /* all cores' time in pauses */
     uint64_t finalizers_run;
     uint64_t cleanups_run;
     size_t finalizers_due; /* now, cleanups included */
@@ -239,19 +273,22 @@ struct bh_gc_stats {
 };
 void bh_gc_get_stats(struct bh_gc_stats *stats);
 
-/* A line per cycle through bh_port_log(), in the format of Go's gctrace. Off at first. */
+/* A line per cycle through bh_port_log(), in the format of Go's gctrace; but heaps under 10 MB are
+ * in KB, which tools that read gctrace do not take for a cycle. Off at first. */
 void bh_gc_set_trace(bool on);
 
 /* A line per cycle about the goal and how it came about. Off at first. */
 void bh_gc_set_pacer_trace(bool on);
 
 /* What bh_gc_walk() shows. */
-enum bh_gc_kind { BH_GC_CONSERVATIVE, BH_GC_NOSCAN, BH_GC_TYPED, BH_GC_MANUAL };
+enum bh_gc_kind { BH_GC_CONSERVATIVE, BH_GC_NOSCAN, BH_GC_TYPED };
 struct bh_gc_object {
     void *base;
     size_t bytes; /* its room */
     enum bh_gc_kind kind;
-    const struct bh_gc_type *type; /* BH_GC_TYPED, if known */
+    /* BH_GC_TYPED: a type that has this layout, the first that was allocated. Types with the same
+     * pointers in as many words share one, and no object says of which it is. Else NULL. */
+    const struct bh_gc_type *type;
 };
 
 /* Calls visit for every collected object, in the order of their addresses, in a stop: `visit` must
@@ -267,9 +304,13 @@ bool bh_gc_walk(void (*visit)(const struct bh_gc_object *object, void *arg), voi
  */
 size_t bh_gc_report_leaks(size_t most);
 
-/* Writes a picture of the heap, in a stop, for tools/heapmap: `write` gets it in pieces, and must
- * not allocate, lock or log. NULL: through bh_port_log(), a line at a time, after the stop; that
- * needs memory to keep the text in. False as bh_gc_collect(), and without that memory. */
+/*
+ * Writes a picture of the heap, in a stop, for tools/heapmap: `write` gets it in pieces, and must
+ * not allocate, lock or log, so it copies them into memory that is there already:
+ *   if (bytes <= room - used) memcpy(room_for_text + used, text, bytes), used += bytes;
+ * NULL: through bh_port_log(), a line at a time, after the stop; that needs memory to keep the text
+ * in. False as bh_gc_collect(), and without that memory.
+ */
 bool bh_gc_dump(void (*write)(const char *text, size_t bytes, void *arg), void *arg);
 
 /* Test aids. Every n-th collected allocation that may collect does; 0: none. After every mark a

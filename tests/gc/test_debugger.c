@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A heap for a debugger to look at: tests/debugger/selftest stops at debugger_stop() and asks
- * tools/gdb/bareheap.py about these objects.
+ * A heap for a debugger to look at: tests/debugger/selftest stops at debugger_stop(), and then at
+ * debugger_marked(), in the stop of a collection, and asks tools/gdb/bareheap.py about these
+ * objects.
  */
+#include "gc/collect.h"
 #include "tests/gc/gc_test.h"
 #include <bareheap/alloc.h>
 
@@ -24,10 +26,31 @@ struct pair {
 static BH_GC_TYPE(pair_type, struct pair, BH_GC_POINTER(struct pair, node));
 
 void debugger_stop(void);
+void debugger_marked(void);
 
 __attribute__((noinline, used)) void debugger_stop(void)
 {
     __asm__ volatile("" : : : "memory");
+}
+
+__attribute__((noinline, used)) void debugger_marked(void)
+{
+    __asm__ volatile("" : : : "memory");
+}
+
+/* All that is alive is black here, or grey. */
+static void debugger_mark_hook(bool marked)
+{
+    if (marked)
+        debugger_marked();
+}
+
+static void debugger_collect(void)
+{
+    void (*old)(bool marked) = collect_mark_hook;
+    collect_mark_hook = debugger_mark_hook;
+    test_collect();
+    collect_mark_hook = old;
 }
 
 static __attribute__((noinline)) void debugger_make_typed(uint64_t magic)
@@ -87,6 +110,7 @@ TEST(debugger_stops_here)
     test_wipe_stack();
     bh_heap_verify(); /* leaves other things in the registers than addresses of ours */
     debugger_stop();
+    debugger_collect();
     EXPECT(test_is_alive(debugger_held));
     EXPECT(bh_gc_remove_root(&debugger_root));
     EXPECT(bh_gc_remove_cleanup(debugger_cleanup));

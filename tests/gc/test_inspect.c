@@ -21,7 +21,7 @@ struct tour {
     uint64_t magic;
     size_t found;
     size_t out_of_order;
-    size_t of_kind[BH_GC_MANUAL + 1];
+    size_t of_kind[BH_GC_TYPED + 1];
     uintptr_t last_end;
 };
 
@@ -47,7 +47,6 @@ TEST(gc_walk_shows_every_object_once)
     EXPECT_EQ(tour.found, LIST_NODES);
     EXPECT(tour.out_of_order < 8);
     EXPECT(tour.of_kind[BH_GC_CONSERVATIVE] >= LIST_NODES);
-    EXPECT_EQ(tour.of_kind[BH_GC_MANUAL], 0);
     test_drop_list(root, offsetof(struct node, left));
     root = NULL;
     test_collect();
@@ -71,21 +70,46 @@ static void shape_visit(const struct bh_gc_object *object, void *arg)
     shape->times++;
 }
 
-static void expect_shape(const void *object, size_t bytes, enum bh_gc_kind kind)
+static void expect_shape(const void *object, size_t bytes, enum bh_gc_kind kind,
+                         const struct bh_gc_type *type)
 {
     struct shape_of shape = {.object = object};
     EXPECT(bh_gc_walk(shape_visit, &shape));
     EXPECT_EQ(shape.times, 1);
     EXPECT_EQ(shape.shown.kind, kind);
+    EXPECT(shape.shown.type == type);
     EXPECT(shape.shown.bytes >= bytes && shape.shown.bytes <= bytes + bytes / 4 + 8192);
 }
+
+/* No other test's types have the layout of the first: or one of theirs would be shown. */
+struct shape {
+    uint64_t numbers[17];
+    struct shape *next;
+    uint64_t more[3];
+};
+static BH_GC_TYPE(shape_type, struct shape, BH_GC_POINTER(struct shape, next));
+static BH_GC_TYPE(shape_twin_type, struct shape, BH_GC_POINTER(struct shape, next));
+static BH_GC_TYPE(shape_plain_type, struct shape, 0);
 
 TEST(gc_walk_tells_size_and_kind)
 {
     test_begin();
-    expect_shape(bh_gc_alloc(200), 200, BH_GC_CONSERVATIVE);
-    expect_shape(bh_gc_alloc_noscan(3000), 3000, BH_GC_NOSCAN);
-    expect_shape(bh_gc_alloc((size_t)1 << 20), (size_t)1 << 20, BH_GC_CONSERVATIVE);
+    expect_shape(bh_gc_alloc(200), 200, BH_GC_CONSERVATIVE, NULL);
+    expect_shape(bh_gc_alloc_noscan(3000), 3000, BH_GC_NOSCAN, NULL);
+    expect_shape(bh_gc_alloc((size_t)1 << 20), (size_t)1 << 20, BH_GC_CONSERVATIVE, NULL);
+    test_collect();
+}
+
+/* Of types that share a layout the first, for arrays and tails as well. */
+TEST(gc_walk_tells_the_type)
+{
+    size_t bytes = sizeof(struct shape);
+    test_begin();
+    expect_shape(bh_gc_alloc_typed(&shape_type), bytes, BH_GC_TYPED, &shape_type);
+    expect_shape(bh_gc_alloc_typed(&shape_twin_type), bytes, BH_GC_TYPED, &shape_type);
+    expect_shape(bh_gc_alloc_typed_array(&shape_twin_type, 3), 3 * bytes, BH_GC_TYPED, &shape_type);
+    expect_shape(bh_gc_alloc_typed_tail(&shape_type, 500), bytes + 500, BH_GC_TYPED, &shape_type);
+    expect_shape(bh_gc_alloc_typed(&shape_plain_type), bytes, BH_GC_NOSCAN, NULL);
     test_collect();
 }
 

@@ -30,8 +30,11 @@ TEST(gc_growth_collects_by_itself)
     test_begin();
     test_collect();
     cycles_before = test_cycles();
+    bh_gc_get_stats(&stats);
+    uint64_t growth_before = stats.growth_cycles;
     EXPECT(allocate_until(has_collected));
     bh_gc_get_stats(&stats);
+    EXPECT(stats.growth_cycles > growth_before);
     EXPECT(stats.heap_bytes <= stats.goal_bytes + ((size_t)1 << 20));
 }
 
@@ -62,13 +65,16 @@ TEST(gc_percent_off_collects_only_when_memory_is_out)
     test_collect();
     test_take_memory((size_t)8 << 20);
     bh_gc_set_percent(-1);
-    uint64_t before = test_cycles();
+    struct bh_gc_stats before, after;
+    bh_gc_get_stats(&before);
     for (int i = 0; i < 30; i++)
         EXPECT((root = bh_gc_alloc_noscan((size_t)100 << 10)) != NULL);
-    EXPECT_EQ(test_cycles(), before);
+    EXPECT_EQ(test_cycles(), before.cycles);
     for (int i = 0; i < 200; i++)
         EXPECT((root = bh_gc_alloc_noscan((size_t)100 << 10)) != NULL);
-    EXPECT(test_cycles() > before);
+    bh_gc_get_stats(&after);
+    EXPECT(after.cycles > before.cycles);
+    EXPECT_EQ(after.memory_cycles - before.memory_cycles, after.cycles - before.cycles);
     bh_gc_set_percent(100);
     root = NULL;
     test_give_memory();

@@ -258,7 +258,7 @@ TEST(pace_line)
     report.other_bytes = 3000 * KB;
     report.waste_bytes = 488 * KB;
     report.limiter_fill_ns = PACE_LIMITER_NS / 8;
-    report.limiter_cycles = 3;
+    report.limiter_skips = 3;
     expect_pacer_line(&report,
                       "pacer: gc 7 (period): no goal, 4100 KB live; limit 65536 KB: 60000 KB "
                       "beside 3000 KB others and 488 KB waste; limiter 12%, held back 3; sweep "

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Parked cores, cores that do not answer, and cycles that are abandoned. */
+#include "gc/collect.h"
 #include "gc/stop.h"
 #include "kernel-lib/atomics.h"
 #include "tests/gc/gc_test.h"
@@ -14,6 +15,13 @@ struct sleeper {
     bool intact;
 };
 static struct sleeper sleeper;
+
+static struct bh_gc_stats stats_now(void)
+{
+    struct bh_gc_stats stats;
+    bh_gc_get_stats(&stats);
+    return stats;
+}
 
 static void wait_until(const uint32_t *flag)
 {
@@ -94,8 +102,10 @@ TEST(gc_core_that_does_not_stop_abandons_the_cycle)
     wait_until(&sleeper.ready);
     uint64_t abandoned = test_abandoned();
     uint64_t cycles = test_cycles();
+    uint64_t waited_ns = stats_now().abandoned_ns;
     stop_set_timeout_ns(50000000);
     EXPECT(!bh_gc_collect());
+    EXPECT(stats_now().abandoned_ns >= waited_ns + 50000000);
     EXPECT_EQ(test_abandoned(), abandoned + 1);
     EXPECT_EQ(test_cycles(), cycles);
     EXPECT_EQ(test_count(magic), GARBAGE);
@@ -117,6 +127,46 @@ TEST(gc_core_that_does_not_stop_abandons_the_cycle)
     test_collect();
     EXPECT(test_cycles() > cycles);
     EXPECT(test_count(magic) <= TEST_LEFTOVERS);
+}
+
+/* Keeps interrupts off for so long after it is told to go. */
+static void answer_late(void *late_ns)
+{
+    board_irq_off();
+    atomic_store_release(&sleeper.ready, 1); /* pairs with wait_until() */
+    wait_until(&sleeper.go);
+    for (uint64_t start_ns = bh_port_now_ns(); bh_port_now_ns() - start_ns < *(uint64_t *)late_ns;)
+        continue;
+    board_irq_on();
+}
+
+/* The time of a cycle whose stop another core held up. */
+static uint64_t stop_with_a_late_core(uint64_t late_ns)
+{
+    sleeper = (struct sleeper){0};
+    board_start(1, answer_late, &late_ns);
+    wait_until(&sleeper.ready);
+    atomic_store_release(&sleeper.go, 1); /* pairs with answer_late() */
+    test_collect();
+    board_wait(1);
+    return stats_now().stop_last_ns;
+}
+
+/* The time until all stood still is the late core's, if the cycle was asked for in time: a host
+ * may have had other things to do. */
+TEST(gc_time_to_stop_is_counted)
+{
+    uint64_t late_ns = 20000000, stop_ns = 0;
+    test_begin();
+    if (!need_second_core())
+        return;
+    for (int i = 0; i < 20 && stop_ns < late_ns / 2; i++)
+        stop_ns = stop_with_a_late_core(late_ns);
+    EXPECT(stop_ns >= late_ns / 2);
+    struct bh_gc_stats stats = stats_now();
+    EXPECT(stats.stop_max_ns >= stop_ns && stats.stop_last_ns <= stats.pause_last_ns);
+    test_collect();
+    EXPECT(stats_now().stop_max_ns >= stop_ns);
 }
 
 /* Enough to mark that a core can unpark in the middle of it. */
@@ -182,6 +232,60 @@ TEST(gc_unpark_waits_for_a_mark_to_end)
     bh_heap_verify();
     drop_ballast();
     test_collect();
+}
+
+/* ---- unparking in a stop ---- */
+
+#define UNPARK_WINDOW_NS 20000000
+
+struct riser {
+    uint32_t ready;
+    uint32_t go;
+    uint32_t trying;
+    uint32_t unparked;
+    bool was_early;
+};
+static struct riser riser;
+
+static void rise(void *arg)
+{
+    (void)arg;
+    bh_gc_park();
+    atomic_store_release(&riser.ready, 1); /* pairs with wait_until() */
+    wait_until(&riser.go);
+    atomic_store_release(&riser.trying, 1); /* likewise */
+    bh_gc_unpark();
+    atomic_store_release(&riser.unparked, 1); /* pairs with the loads of it */
+}
+
+/* In the stop, where nothing is logged: what is wrong is noted. Before the mark the other core is
+ * told to unpark and gets all the time it needs; after the mark it must still be at it. */
+static void let_it_rise(bool marked)
+{
+    if (marked) {
+        riser.was_early = atomic_load_acquire(&riser.unparked) != 0; /* pairs with rise() */
+        return;
+    }
+    atomic_store_release(&riser.go, 1); /* pairs with wait_until() */
+    wait_until(&riser.trying);
+    for (uint64_t start_ns = bh_port_now_ns(); bh_port_now_ns() - start_ns < UNPARK_WINDOW_NS;)
+        board_yield();
+}
+
+TEST(gc_unpark_in_a_stop_waits_for_its_end)
+{
+    test_begin();
+    if (!need_second_core())
+        return;
+    riser = (struct riser){.ready = 0};
+    board_start(1, rise, NULL);
+    wait_until(&riser.ready);
+    collect_mark_hook = let_it_rise;
+    test_collect();
+    collect_mark_hook = NULL;
+    EXPECT(riser.trying == 1 && !riser.was_early);
+    board_wait(1);
+    EXPECT_EQ(riser.unparked, 1);
 }
 
 /* All cores park, unpark, allocate and collect, in random order. */

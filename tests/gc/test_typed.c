@@ -37,6 +37,30 @@ struct wide {
 };
 static BH_GC_TYPE_LARGE(wide_type, struct wide, 0, (uint64_t)1 << (100 - 64));
 
+/* Of more words than that, but with its pointers in the first. Several, as bitmaps of one word
+ * would lie one behind the other. */
+struct broad {
+    void *row[3];
+    uintptr_t numbers[97];
+};
+static BH_GC_TYPE(broad_type_0, struct broad, BH_GC_POINTER(struct broad, row[0]));
+static BH_GC_TYPE(broad_type_1, struct broad, BH_GC_POINTER(struct broad, row[1]));
+static BH_GC_TYPE(broad_type_2, struct broad, BH_GC_POINTER(struct broad, row[2]));
+
+/* A member of each sort. */
+struct incomplete;
+struct sorts {
+    uint64_t number;
+    struct incomplete *const incomplete;
+    void (*function)(int number);
+    const volatile char *volatile text;
+    uintptr_t tagged;
+    void *single[1];
+    struct sorts *row[4];
+    uint64_t numbers[51];
+    void *last[3];
+};
+
 static struct mixed *root;
 static void *volatile any_root;
 
@@ -73,6 +97,35 @@ TEST(gc_typed_has_no_padding)
     REQUIRE(plain != NULL);
     EXPECT_EQ(span_object_bytes(span_of(plain)), sizeof(*plain));
     EXPECT_EQ(span_of(plain)->kind, KIND_NOSCAN);
+}
+
+TEST(gc_typed_bitmap_is_as_long_as_the_type)
+{
+    static struct bh_gc_type *const types[] = {&broad_type_0, &broad_type_1, &broad_type_2};
+    test_begin();
+    for (size_t i = 0; i < 3; i++) {
+        const void *broad = bh_gc_alloc_typed(types[i]);
+        REQUIRE(broad != NULL);
+        EXPECT_EQ(walk_layout_of(span_of(broad))->words, 100);
+        EXPECT_EQ(walk_layout_of(span_of(broad))->pointers[0], 1 << i);
+        EXPECT_EQ(walk_layout_of(span_of(broad))->pointers[1], 0);
+    }
+}
+
+TEST(gc_typed_members_of_each_sort)
+{
+    EXPECT_EQ(BH_GC_POINTER(struct sorts, incomplete), 1 << 1);
+    EXPECT_EQ(BH_GC_POINTER(struct sorts, function), 1 << 2);
+    EXPECT_EQ(BH_GC_POINTER(struct sorts, text), 1 << 3);
+    EXPECT_EQ(BH_GC_WORD(struct sorts, tagged), 1 << 4);
+    EXPECT_EQ(BH_GC_WORD(struct sorts, single), 1 << 5);
+    EXPECT_EQ(BH_GC_POINTERS(struct sorts, single), 1 << 5);
+    EXPECT_EQ(BH_GC_POINTERS(struct sorts, row), 15 << 6);
+    EXPECT_EQ(BH_GC_POINTERS(struct sorts, last), (uint64_t)7 << 61);
+    struct all {
+        void *rows[64];
+    };
+    EXPECT_EQ(BH_GC_POINTERS(struct all, rows), UINT64_MAX);
 }
 
 TEST(gc_typed_layouts_are_shared)

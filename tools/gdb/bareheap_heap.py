@@ -175,13 +175,18 @@ class Heap:
 
     def bitmap(self, run):
         """The bitmap as a number: of a manual span the free objects, of a collected one those that
-        are allocated; before it is swept, those that the last mark reached."""
+        are allocated; before it is swept, those that the last mark reached. While marking, a black
+        object has only its mark bit (alloc/walk.h); at other times a swept span has none set."""
         own = run.kind == self.kinds["KIND_MANUAL"] and run.objs <= 64 and "seal" not in self.record.fields
         address = run.record + self.record.fields["bits"][1] if own else run.bits
-        if self.is_unswept(run):
-            address ^= 1 << run.mark_shift
-        data = self.memory.read(address, -(-max(run.objs, 1) // 64) * 8)
-        return int.from_bytes(data, "little") & ((1 << run.objs) - 1) if data else 0
+        if run.kind == self.kinds["KIND_MANUAL"]:
+            return self.bits_at(address, run.objs)
+        marked = self.bits_at(address ^ 1 << run.mark_shift, run.objs)
+        return marked if self.is_unswept(run) else self.bits_at(address, run.objs) | marked
+
+    def bits_at(self, address, count):
+        data = self.memory.read(address, -(-max(count, 1) // 64) * 8)
+        return int.from_bytes(data, "little") & ((1 << count) - 1) if data else 0
 
     def is_allocated(self, run, number):
         if run.kind == self.kinds["KIND_MANUAL"] and not run.size_class:
