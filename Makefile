@@ -82,11 +82,11 @@ help: ## this list
 	    while IFS='	' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
 	@printf '\nV=1 shows every command. build/<arch>[-debug|-asan|-tsan]/ is where everything lands.\n'
 
-run: ## replay real programs' allocations on both boards (BOARD= CORES= MEM= TRACE= ACCEL= GCTRACE=1: pictures too)
+run: ## replay real programs' allocations on both boards (BOARD= CORES= MEM= TRACE= ACCEL= GCTRACE=1: pictures too, 2: pacing)
 	@tools/setup.sh run
 	+@$(SUBMAKE) run-build
 	@tools/run $(if $(BOARD),--board $(BOARD)) $(if $(CORES),--cores $(CORES)) $(if $(MEM),--mem $(MEM)) \
-	    $(if $(TRACE),--trace $(TRACE)) $(if $(ACCEL),--accel $(ACCEL)) $(if $(filter 1,$(GCTRACE)),--gctrace)
+	    $(if $(TRACE),--trace $(TRACE)) $(if $(ACCEL),--accel $(ACCEL)) $(if $(filter 1 2,$(GCTRACE)),--gctrace=$(GCTRACE))
 
 test: ## all tests, on the host under sanitizers and on both boards with 1 and 4 cores
 	@tools/setup.sh test

@@ -3,10 +3,11 @@
  * How parallel marking ends: gc/work.c and gc/mark.c as a model. tools/models runs it; each step that
  * is not in an atomic block may come in between any two steps of other cores.
  *
- * Worker 0 is the initiator. A piece is a number in a stack or on a shelf; scanning one finds up to
- * two of the objects that nobody has marked yet. A stack holds STACK pieces, and what is found beyond
- * that is missed, and found again by the initiator's next round. Helpers come and go as they like, or
- * never come.
+ * Worker 0 is the initiator. Pieces are only counted, in a queue or on a shelf: which comes out first
+ * does not matter here, nor what a piece is. Scanning one finds up to two of the objects that nobody
+ * has marked yet, each of which becomes a piece. (Of spans, where some become one: spans.pml.) A queue
+ * holds QUEUE pieces, and what is found beyond that is missed, and found again by the initiator's next
+ * round. Helpers come and go as they like, or never come.
  *
  * Properties: who sees the end sees no piece anywhere; when the mark is over all pieces were scanned
  * and nothing is missed [GC-6]; nobody looks at a worker after it was freed; and nothing deadlocks,
@@ -22,12 +23,12 @@
 #ifndef OBJECTS
 #define OBJECTS 6
 #endif
-#define STACK 2
+#define QUEUE 2
 
 byte unmarked = OBJECTS;
 byte missed;
-byte pieces; /* in all stacks and shelves, and those being scanned */
-byte stack[WORKERS];
+byte pieces; /* in all queues and shelves, and those being scanned */
+byte queue[WORKERS];
 byte shelf[WORKERS];
 byte active_workers; /* work_active */
 bool open;           /* work_gate */
@@ -39,7 +40,7 @@ bool over; /* the stop */
 inline push()
 {
     if
-    :: stack[me] < STACK -> stack[me]++; pieces++
+    :: queue[me] < QUEUE -> queue[me]++; pieces++
     :: else -> missed++
     fi
 }
@@ -47,7 +48,7 @@ inline push()
 inline scan()
 {
     atomic {
-        stack[me]--;
+        queue[me]--;
         do
         :: found < 2 && unmarked > 0 -> unmarked--; found++; push()
         :: break
@@ -60,8 +61,8 @@ inline scan()
 inline share()
 {
     if
-    :: shelf[me] == 0 && stack[me] >= 2 ->
-       atomic { shelf[me] = stack[me] / 2; stack[me] = stack[me] - shelf[me] }
+    :: shelf[me] == 0 && queue[me] >= 2 ->
+       atomic { shelf[me] = queue[me] / 2; queue[me] = queue[me] - shelf[me] }
     :: else
     fi
 }
@@ -70,14 +71,14 @@ inline share()
 inline work()
 {
     do
-    :: stack[me] > 0 -> share(); scan()
-    :: stack[me] == 0 ->
+    :: queue[me] > 0 -> share(); scan()
+    :: queue[me] == 0 ->
 #ifdef RETIRES_WITH_A_SHELF
        break
 #else
        if
        :: shelf[me] == 0 -> break
-       :: shelf[me] != 0 -> atomic { stack[me] = shelf[me]; shelf[me] = 0 }
+       :: shelf[me] != 0 -> atomic { queue[me] = shelf[me]; shelf[me] = 0 }
        fi
 #endif
     od;
@@ -90,7 +91,7 @@ inline rob()
     atomic {
         taken = (shelf[victim] + 1) / 2;
         shelf[victim] = shelf[victim] - taken;
-        stack[me] = stack[me] + taken
+        queue[me] = queue[me] + taken
     }
 }
 
@@ -134,8 +135,8 @@ inline again()
     :: missed == 0 -> break
     :: missed > 0 ->
        if
-       :: stack[me] == STACK -> share(); scan()
-       :: stack[me] < STACK -> atomic { missed--; stack[me]++; pieces++ }
+       :: queue[me] == QUEUE -> share(); scan()
+       :: queue[me] < QUEUE -> atomic { missed--; queue[me]++; pieces++ }
        fi
     od
 }

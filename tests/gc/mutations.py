@@ -46,9 +46,19 @@ STOP = (
     Mutation("stop-stack", "the stack of a core that stands still", "gc/stop.c",
              "stop_publish_range(me, sp, top);", "stop_publish_range(me, top, top);",
              "gc_stack_of_another_core_is_a_root"),
+    Mutation("stop-calls-idle", "helping when an idle core is called", "gc/stop.c",
+             "    stop_help_if_idle();\n", "    (void)stop_help_if_idle;\n",
+             "gc_idle_cores_help_with_large_heaps"),
 )
 
 PARK = (
+    Mutation("park-unpark-waits", "waiting for the end of a stop that unparking comes into", "gc/stop.c",
+             "        if (!stop_is_on(number))\n            break;",
+             "        if (!stop_is_on(number) || true)\n            break;",
+             "gc_unpark_in_a_stop_waits_for_its_end"),
+    Mutation("park-registers", "the registers of a core that parks", "gc/stop.c",
+             "    stop_publish_range(me, (uintptr_t)me->registers, (uintptr_t)(me->registers + STOP_PARK_WORDS));\n",
+             "", "gc_pointer_in_a_register_of_a_core_that_parks"),
     Mutation("park-counts", "a parked core counts as stopped", "gc/stop.c",
              "return still_for == number || still_for == STOP_PARKED;",
              "return still_for == number;", "gc_parked_core_does_not_hold_up_a_collection"),
@@ -93,6 +103,15 @@ ROOTS = (
              "gc_pins_hold_until_the_last_unpin"),
     Mutation("roots-pins-oracle", "pins", "gc/roots.c",
              "slots + roots_pins.room * sizeof(*roots_pins.slots));", "slots);", ORACLE, cores=4, tries=3),
+    Mutation("roots-added-stacks", "stacks that were added", "gc/roots.c",
+             "        roots_visit_added_stack(&to, stack);\n", "        (void)roots_visit_added_stack;\n",
+             "gc_added_stack_is_a_root_from_its_pointer_up"),
+    Mutation("roots-listed-stacks", "stacks that the port lists", "gc/roots.c",
+             "    bh_port_for_each_stack(roots_visit_stack, &to);\n", "    (void)roots_visit_stack;\n",
+             "gc_stack_that_the_port_lists_is_a_root"),
+    Mutation("roots-manual", "manual objects that are scanned", "gc/roots.c",
+             "    roots_visit_manual(&to);\n", "    (void)roots_visit_manual;\n",
+             "gc_scanned_manual_objects_are_roots"),
 )
 
 SERVICES = (
@@ -101,6 +120,10 @@ SERVICES = (
              "gc_finalizer_of_what_refers_runs_first"),
     Mutation("finalizer-argument", "the arguments of finalizers", "gc/services.c",
              "    visit_args(&to, SPECIAL_FINALIZER);\n", "", "gc_finalizer_argument_is_kept"),
+    Mutation("finalizer-due", "objects whose finalizers are due", "gc/services.c",
+             "    finalize_each_due(visit_due, &to);\n", "    (void)visit_due;\n", "gc_finalizer_argument_is_kept"),
+    Mutation("cleanup-argument", "the arguments of cleanups", "gc/services.c",
+             "    visit_args(&to, SPECIAL_CLEANUP);\n", "", "gc_cleanups_run_when_the_object_is_gone"),
     Mutation("finalizer-revives", "marking what is about to be finalized", "gc/services.c",
              "            mark_revived(&one->object, totals);\n", "            (void)mark_revived;\n",
              "gc_finalizer_may_resurrect"),
@@ -122,13 +145,20 @@ FIND = (
 
 MARK = (
     _tsan("mark-bit", "the atomic operation that marks", "alloc/walk.h",
-          "uint64_t old = alone ? *marks : atomic_or_seq_cst(marks, bits);\n    if (alone)\n",
-          "uint64_t old = *marks;\n    if (alone || true)\n",
+          "    if (!alone)\n        return bits & ~atomic_or_seq_cst(marks, bits);\n", "    (void)alone;\n",
           "gc_four_cores_share_the_marking"),
-    Mutation("mark-overflow", "scanning again what did not fit the stack", "gc/mark.c",
+    Mutation("mark-overflow", "scanning again what did not fit the queue", "gc/mark.c",
              "    mark_missed(m);\n", "    (void)mark_missed;\n", "gc_mark_queue_without_a_page"),
     Mutation("mark-missed", "noting that something did not fit", "gc/marker.c",
              "    m->work.missed = true;\n", "", "gc_mark_queue_without_a_page"),
+    Mutation("mark-pending-look", "looking at what became grey in the span that is visited", "gc/marker.c",
+             "        m->look |= (uint64_t)1 << m->pending_word;\n", "        (void)m->look;\n", ORACLE, cores=4),
+    Mutation("mark-pending-last", "setting the bits that are pending when the last words were scanned", "gc/marker.c",
+             "    marker_scan_listed(m, listed);\n    marker_flush(m);\n", "    marker_scan_listed(m, listed);\n",
+             ORACLE, cores=4),
+    _tsan("mark-unqueue", "the atomic operation that takes a span out of its queue", "alloc/walk.h",
+          "flags = atomic_and_seq_cst(&span->flags, (uint8_t)~both);",
+          "span->flags = (uint8_t)(flags & ~both);", "gc_four_cores_share_the_marking"),
     Mutation("mark-rest", "the rest of a large object", "gc/work.c",
              "        *piece = work_cut(oldest, WORK_PART_BYTES);\n",
              "        *piece = work_cut(oldest, WORK_PART_BYTES);\n        w->head_at++;\n",
@@ -159,4 +189,10 @@ SWEEP = (
              "gc_objects_are_zero_after_reuse"),
 )
 
-MUTATIONS = STOP + PARK + REGISTERS + ROOTS + SERVICES + FIND + MARK + SWEEP
+PACE = (
+    Mutation("pace-limiter", "asking the limiter", "gc/pace.c",
+             "bool allows = limiter_allows(&pace.limiter, now_ns);",
+             "bool allows = limiter_allows(&pace.limiter, now_ns) || true;", "pace_full_limiter_holds_back"),
+)
+
+MUTATIONS = STOP + PARK + REGISTERS + ROOTS + SERVICES + FIND + MARK + SWEEP + PACE

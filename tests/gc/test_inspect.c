@@ -25,8 +25,9 @@ struct tour {
     uintptr_t last_end;
 };
 
-/* A board may have regions in any order: a step back is one between two of them. */
-static void tour_visit(const struct bh_gc_object *object, void *arg)
+/* A board may have regions in any order: a step back is one between two of them. Objects of other
+ * cases may be shorter than a word. */
+POISON_BLIND static void tour_visit(const struct bh_gc_object *object, void *arg)
 {
     struct tour *tour = arg;
     uintptr_t base = (uintptr_t)object->base;

@@ -274,7 +274,7 @@ TEST(leaks_without_memory_for_marks)
     bh_heap_verify();
 }
 
-/* The log is for people; that it is written at all, and in this many lines, is not looked at. */
+/* The log is for people; selftest.py reads it. */
 TEST_ALONE(leaks_are_logged)
 {
     test_begin();

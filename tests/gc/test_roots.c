@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What keeps an object alive, and what does not: globals, stacks, registered ranges, pins. */
 #include "tests/gc/gc_test.h"
+#include <bareheap/port.h>
 
 #define OBJECTS 256
 
@@ -321,6 +322,37 @@ TEST(gc_added_stack_is_a_root_from_its_pointer_up)
     expect_gone(magic);
     bh_gc_remove_stack(&stacks[1]);
     bh_gc_remove_stack(&stacks[0]);
+    bh_free(words);
+}
+
+/* What the port lists; none as long as both are NULL. */
+static uintptr_t *volatile listed_lo;
+static uintptr_t *volatile listed_hi;
+
+void bh_port_for_each_stack(void (*visit)(const void *lo, const void *hi, void *arg), void *arg)
+{
+    if (listed_lo != NULL)
+        visit(listed_lo, listed_hi, arg);
+}
+
+TEST(gc_stack_that_the_port_lists_is_a_root)
+{
+    uint64_t magic = test_magic();
+    test_begin();
+    uintptr_t *words = bh_calloc(OBJECTS, sizeof(*words));
+    REQUIRE(words != NULL);
+    fill_stack(words, magic);
+    listed_hi = words + OBJECTS;
+    listed_lo = words;
+    test_collect();
+    EXPECT_EQ(test_count(magic), OBJECTS);
+    listed_lo = words + OBJECTS / 2;
+    test_collect();
+    EXPECT(test_count(magic) >= OBJECTS / 2);
+    EXPECT(test_count(magic) <= OBJECTS / 2 + TEST_LEFTOVERS);
+    listed_lo = listed_hi = NULL;
+    test_collect();
+    expect_gone(magic);
     bh_free(words);
 }
 

@@ -31,6 +31,7 @@ static uint64_t seen_cycles; /* collections that a census has been taken or aske
 static bool collected_start(void)
 {
     bh_gc_set_trace(replay.options.gctrace != 0);
+    bh_gc_set_pacer_trace(replay.options.gctrace > 1);
     if (graph_start())
         return true;
     report_out_of_memory(sizeof(struct list) * 1024, 0);

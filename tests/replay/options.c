@@ -57,10 +57,11 @@ static bool parse_word(const struct option *table, const char *word, size_t byte
     for (const struct option *o = table; o->name != NULL; o++)
         if (same(word, name, o->name) && parse_value(o, word + name + 1, bytes - name - 1))
             return true;
-    print_log("@error command line: \"%.*s\" is not understood; known are trace=NAME "
-              "mode=alloc|gc gctrace=0|1 dump=0|1 collects=N window=N corrupt=0|1 leak=N idle=0|1 "
-              "hold=N\n",
-              (int)bytes, word);
+    print_log(
+        "@error command line: \"%.*s\" is not understood; known are trace=NAME "
+        "mode=alloc|gc gctrace=0|1|2 dump=0|1 collects=N window=N corrupt=0|1 leak=N idle=0|1 "
+        "hold=N\n",
+        (int)bytes, word);
     return false;
 }
 

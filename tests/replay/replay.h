@@ -63,7 +63,7 @@ extern const struct replay_mode collected_mode;
 struct replay_options {
     char trace[64];
     char mode[8];
-    uint64_t gctrace;  /* 1: the collector's line for every cycle */
+    uint64_t gctrace;  /* 1: the collector's line for every cycle; 2: the pacer's too */
     uint64_t dump;     /* 1, mode gc: the heap after the last forced collection */
     uint64_t collects; /* collections to force along the trace */
     uint64_t window;   /* events that one core may be ahead of the slowest */
