@@ -227,10 +227,10 @@ static inline void walk_prefetch_span(const struct bh_span *span)
 }
 
 /* Fetches what walk_mark_word() looks at: the same place in both halves of a cell, which for most
- * classes is one cache line. */
+ * classes is one cache line. Marks as to be written: every other time they are. */
 static inline void walk_prefetch_words(const struct bh_span *span, const uint64_t *marks)
 {
-    __builtin_prefetch(marks);
+    arch_prefetch_write(marks);
     __builtin_prefetch(span_bits_beside(span, marks));
 }
 

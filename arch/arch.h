@@ -50,6 +50,9 @@ static inline void arch_irq_restore(uintptr_t state)
 /* Tells the CPU that this is a waiting loop. */
 static inline void arch_pause(void);
 
+/* Fetches the cache line of `address`, any address, to be written soon: other cores lose it. */
+static inline void arch_prefetch_write(const void *address);
+
 /* A counter that runs at a constant rate and is cheap to read; differences only. */
 static inline uint64_t arch_cycles(void);
 

@@ -44,6 +44,11 @@ static inline void arch_pause(void)
     __asm__ volatile("yield" : : : "memory");
 }
 
+static inline void arch_prefetch_write(const void *address)
+{
+    __builtin_prefetch(address, 1); /* PRFM PSTL1KEEP */
+}
+
 static inline uint64_t arch_cycles(void)
 {
     uint64_t count;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* bh_gc_walk(): every collected object once, in order, as it is. */
+#include "alloc/poison.h"
 #include "kernel-lib/atomics.h"
 #include "tests/gc/gc_test.h"
 #include <bareheap/port.h>
