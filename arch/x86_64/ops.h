@@ -46,8 +46,8 @@ static inline void arch_pause(void)
     __asm__ volatile("pause" : : : "memory");
 }
 
-/* Not __builtin_prefetch(), which is PREFETCHT0 unless the compiler may assume this instruction. CPUs
- * without it take it for a NOP. */
+/* Not __builtin_prefetch(), which is PREFETCHT0 unless the compiler may assume this instruction.
+ * CPUs without it take it for a NOP. */
 static inline void arch_prefetch_write(const void *address)
 {
     __asm__ volatile("prefetchw %0" : : "m"(*(const char *)address));
