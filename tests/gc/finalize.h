@@ -15,6 +15,9 @@ extern uint64_t finalize_told; /* calls of the port's hook */
 
 struct bh_gc_stats finalize_stats(void);
 
+/* Counts a finalizer's run, on any core; false, and no count, for a leftover of another case. */
+bool finalize_counts(uint64_t magic);
+
 /* Runs all that is due, then none is. */
 size_t finalize_run_all(void);
 

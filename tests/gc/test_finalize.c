@@ -27,21 +27,26 @@ struct bh_gc_stats finalize_stats(void)
     return stats;
 }
 
+bool finalize_counts(uint64_t magic)
+{
+    if (magic != finalize_counted)
+        return false;
+    atomic_add_relaxed(&finalize_count, 1); /* a count */
+    return true;
+}
+
 static void finalize_node(void *object, void *arg)
 {
     struct node *node = object;
     EXPECT_EQ(node->magic, (uintptr_t)arg);
-    if (node->magic != finalize_counted)
-        return; /* a leftover of another test */
-    finalize_count++;
-    if (finalize_also != NULL)
+    if (finalize_counts(node->magic) && finalize_also != NULL)
         finalize_also(node);
 }
 
 void finalize_clean(void *arg)
 {
     (void)arg;
-    finalize_cleaned++;
+    atomic_add_relaxed(&finalize_cleaned, 1); /* a count */
 }
 
 /* Runs all that is due, then none is. */
@@ -298,7 +303,7 @@ static void finalize_with_node(void *object, void *arg)
     const struct node *node = object;
     const struct node *other = arg;
     EXPECT(node->magic == other->magic && node->value == other->value && other->left->value == 7);
-    finalize_count++;
+    finalize_counts(node->magic);
 }
 
 static __attribute__((noinline)) void make_with_arguments(uint64_t magic)
@@ -339,7 +344,7 @@ static void finalize_typed(void *object, void *arg)
     const struct typed *typed = object;
     EXPECT_EQ(typed->magic, (uintptr_t)arg);
     EXPECT(typed->pointer->magic == (uintptr_t)arg && typed->pointer->left->value == 3);
-    finalize_count++;
+    finalize_counts(typed->magic);
 }
 
 static __attribute__((noinline)) void make_typed(uint64_t magic, uint64_t other_magic)
@@ -375,7 +380,7 @@ void finalize_clean_node(void *arg)
 {
     const struct node *node = arg;
     EXPECT(node->value == 9);
-    finalize_cleaned++;
+    atomic_add_relaxed(&finalize_cleaned, 1); /* a count */
 }
 
 static uint64_t handles[FINALIZE_OBJECTS];
