@@ -149,7 +149,7 @@ static size_t least(size_t a, size_t b)
 /* n bits from bit `lowest` on; n is 1 to 64 - lowest. */
 static uint64_t mask_of(size_t n, size_t lowest)
 {
-    return ~(uint64_t)0 >> (64 - n) << lowest;
+    return ~(uint64_t)0 >> ((64 - n) % 64) << lowest; /* % 64: what the instruction does anyway */
 }
 
 /* ---- back ---- */
