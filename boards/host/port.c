@@ -84,14 +84,19 @@ void host_exit(int status)
     exit(status);
 }
 
+/* The first core to panic says how the run ends; others leave it to that one. A hook that panics
+ * itself is not called for ever. */
 void bh_port_panic(const char *message)
 {
-    static uint32_t panics;
+    static uint32_t first; /* its core, plus 1 */
+    uint32_t me = bh_port_core() + 1, who = 0;
     (void)bh_port_irq_save();
     if (!is_board)
         abort();
-    /* Relaxed: a count, so that a hook that panics itself is not called for ever. */
-    if (atomic_add_relaxed(&panics, 1) == 0)
+    if (atomic_cas_acquire(&first, &who, me)) /* acquire: no reason; there is no relaxed one */
         board_on_panic(message);
+    else if (who != me)
+        for (;;)
+            pause();
     host_exit(EXIT_FAILURE);
 }
