@@ -89,10 +89,10 @@ void host_exit(int status)
 void bh_port_panic(const char *message)
 {
     static uint32_t first; /* its core, plus 1 */
-    uint32_t me = bh_port_core() + 1, who = 0;
     (void)bh_port_irq_save();
     if (!is_board)
-        abort();
+        abort(); /* before the core is asked for: a thread that is none panics here too */
+    uint32_t me = bh_port_core() + 1, who = 0;
     if (atomic_cas_acquire(&first, &who, me)) /* acquire: no reason; there is no relaxed one */
         board_on_panic(message);
     else if (who != me)
