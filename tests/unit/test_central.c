@@ -68,17 +68,22 @@ TEST(central_gives_the_span_back_when_it_is_whole)
 #define ALONE_CLASS  20  /* neither of the smallest objects, nor of few in a span */
 #define ALONE_ROUNDS 100 /* more batches than are given as to a class of several cores */
 
-TEST(central_stocks_nothing_of_a_class_that_one_core_uses)
+static void take_and_give(unsigned rounds)
 {
     void *objects[SIZE_CLASS_MAX_BATCH];
-    harness_heap();
-    size_t before = out_of_spans(ALONE_CLASS);
-    for (unsigned i = 0; i < ALONE_ROUNDS; i++) {
-        if (i == ALONE_ROUNDS - 1)
-            central_drain(ALONE_CLASS); /* what there was of before */
+    for (unsigned i = 0; i < rounds; i++) {
         size_t n = take(ALONE_CLASS, objects, size_classes[ALONE_CLASS].batch);
         give(ALONE_CLASS, objects, n);
     }
+}
+
+TEST(central_stocks_nothing_of_a_class_that_one_core_uses)
+{
+    harness_heap();
+    size_t before = out_of_spans(ALONE_CLASS);
+    take_and_give(ALONE_ROUNDS);
+    central_drain(ALONE_CLASS);  /* what there was of before */
+    take_and_give(ALONE_ROUNDS); /* a stock asks for room now and then only */
     EXPECT(out_of_spans(ALONE_CLASS) <= before);
     EXPECT_EQ(centrals[ALONE_CLASS].transfer_count, 0);
 }
