@@ -85,7 +85,7 @@ static inline bool span_is_object(const struct bh_span *span, uintptr_t address)
 /* span_bits() of a span that is known to be manual. */
 static inline uint64_t *span_free_bits(struct bh_span *span)
 {
-    return !BH_HARDEN && span->objs <= 64 ? &span->own_bits : span->bits;
+    return span_manual_has_own_bits(span) ? &span->own_bits : span->bits;
 }
 
 /* span_put() where the second object may be a neighbour of the first, which is number idx. */

@@ -112,9 +112,14 @@ static inline size_t span_object_bytes(const struct bh_span *span)
 
 /* A manual span of few objects has its bitmap in its record, on a line that is needed anyway. Not
  * in hardened builds, where that part of the record is sealed. */
+static inline bool span_manual_has_own_bits(const struct bh_span *span)
+{
+    return !BH_HARDEN && span->objs <= 64;
+}
+
 static inline bool span_has_own_bits(const struct bh_span *span)
 {
-    return !BH_HARDEN && span->kind == KIND_MANUAL && span->objs <= 64;
+    return span->kind == KIND_MANUAL && span_manual_has_own_bits(span);
 }
 
 /* The bitmap of any span. */

@@ -154,7 +154,7 @@ static void census_word(struct census *census, uintptr_t word)
 }
 
 /* Volatile: as roots_word(). */
-ROOTS_RAW_READS void census_scan_range(struct census *census, uintptr_t lo, uintptr_t hi)
+ROOTS_RAW_READS static void census_scan_range(struct census *census, uintptr_t lo, uintptr_t hi)
 {
     const volatile uintptr_t *word = (const volatile uintptr_t *)lo;
     const volatile uintptr_t *end = (const volatile uintptr_t *)hi;

@@ -58,9 +58,8 @@ bool census_covers(const struct census *census);
 /* Begins, with CENSUS_ALL: notes large manual objects, and those that are in a cache. */
 void census_begin(struct census *census);
 
-/* Calls found() for what the words of [lo, hi) point into, those of all roots, or those of an
- * object that may be pointers. */
-void census_scan_range(struct census *census, uintptr_t lo, uintptr_t hi);
+/* Calls found() for what the words of all roots point into, or those of an object that may be
+ * pointers. */
 void census_scan_roots(struct census *census);
 void census_scan_object(struct census *census, const struct walk_object *object);
 
