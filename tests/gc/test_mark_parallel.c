@@ -2,9 +2,9 @@
 /*
  * Marking by several cores: who does how much, what is stolen, what overflows, who stays away.
  *
- * How much each core does depends on when the machine below lets it run: such figures are tried
- * for several times, and once is enough. What is marked does not depend on it and is compared every
- * time.
+ * How much each core does depends on when the machine below lets it run, unless its cores execute
+ * in turn ("turns=1", tests/harness/machines.py): elsewhere such figures are tried for several
+ * times, and once is enough. What is marked does not depend on it and is compared every time.
  *
  * The large graphs have boots of their own: if a stale word held one, each collection after it
  * would have to mark it.
@@ -118,10 +118,10 @@ static uint64_t worst_percent(struct shares all, struct shares alone)
 }
 
 /* The best of some tries. On the host other programs' threads decide which core gets on. */
-static struct shares best_shares(struct shares alone, uint64_t percent)
+static struct shares best_shares(struct shares alone, uint64_t percent, unsigned tries)
 {
     struct shares best = alone;
-    for (int i = 0; i < TRIES && worst_percent(best, alone) > percent; i++) {
+    for (unsigned i = 0; i < tries && worst_percent(best, alone) > percent; i++) {
         struct shares all = collect_with(UINT32_MAX);
         best = worst_percent(all, alone) < worst_percent(best, alone) ? all : best;
     }
@@ -136,6 +136,7 @@ TEST_ALONE(gc_four_cores_share_the_marking)
     /* A third is tried for; the scheduler of the machine that plays the cores may not let it be. */
     enum { DEPTH = 19, A_THIRD = 33, WITH_BAD_LUCK = 45, MOST_OF_IT = 75 };
     bool is_host = !test_is_emulated();
+    bool in_turns = harness_option("turns", 0) != 0;
     uint64_t magic = test_magic();
     test_begin();
     if (board_cores() < 4)
@@ -143,8 +144,8 @@ TEST_ALONE(gc_four_cores_share_the_marking)
     make_rooted_tree(magic, DEPTH);
     struct shares alone = collect_with(1);
     EXPECT_EQ(alone.most_objects, alone.objects);
-    struct shares best = best_shares(alone, is_host ? MOST_OF_IT : A_THIRD);
-    EXPECT(is_host || worst_percent(best, alone) <= WITH_BAD_LUCK);
+    struct shares best = best_shares(alone, is_host ? MOST_OF_IT : A_THIRD, in_turns ? 1 : TRIES);
+    EXPECT(is_host || worst_percent(best, alone) <= (in_turns ? A_THIRD : WITH_BAD_LUCK));
     EXPECT(is_host || best.steals > 0);
     EXPECT_EQ(test_count(magic), ((size_t)1 << DEPTH) - 1);
     root = NULL;

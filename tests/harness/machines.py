@@ -45,6 +45,8 @@ class Machine:
     fail_status: int = 1
     max_cores: int = 16
     suffix: str = "elf"  # of the image's file
+    accel: str = "tcg,thread=multi"  # unless another one is asked for
+    words: str = ""  # more of them for the image's command line
 
     def image(self, name, variant=""):
         """The path of image `name` (tests, replay) in a variant ("", "debug", "asan-debug")."""
@@ -58,20 +60,20 @@ class Machine:
             return [*without_randomisation(), os.path.join(".", image) if os.path.sep not in image else image,
                     f"cores={cores}", f"mem={mem_mib}M", *append.split(), *extra]
         return [self.program, *self.options,
-                "-accel", accel or "tcg,thread=multi",
+                "-accel", accel or self.accel,
                 "-smp", str(cores), "-m", f"{mem_mib}M",
                 "-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio",
-                "-no-reboot", "-kernel", image, "-append", append, *extra]
+                "-no-reboot", "-kernel", image, "-append", f"{append} {self.words}".strip(), *extra]
 
     def passed(self, status):
         """Whether this exit status is the image's "passed". Not enough alone: demand the end marker."""
         return status == self.pass_status
 
 
-def _x86_64(name, *options):
+def _x86_64(name, *options, **more):
     return Machine(name, "qemu-x86_64", "x86_64", "qemu-system-x86_64",
                    (*options, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"),
-                   pass_status=33, fail_status=35)
+                   pass_status=33, fail_status=35, **more)
 
 
 def _aarch64(name, *options, **more):
@@ -79,15 +81,24 @@ def _aarch64(name, *options, **more):
                    (*options, "-semihosting-config", "enable=on,target=native"), **more)
 
 
+# One thread plays all cores in turn, each for as many instructions as the next: QEMU changes over after
+# 100 ms by the cores' clocks, which here tick 1024 ns per instruction. What a core gets done does not
+# depend on what else the developer's machine is doing.
+_IN_TURNS = {"accel": "tcg,thread=single", "words": "turns=1"}
+_IN_TURNS_OPTIONS = ("-icount", "shift=10,sleep=off")
+
 MACHINES = {
     machine.name: machine
     for machine in (
         _x86_64("qemu-x86_64", "-M", "q35", "-cpu", "max"),
         _x86_64("qemu-x86_64-microvm", "-M", "microvm,pit=on", "-cpu", "max"),
+        _x86_64("qemu-x86_64-turns", "-M", "q35", "-cpu", "max", *_IN_TURNS_OPTIONS, **_IN_TURNS),
         _aarch64("qemu-aarch64", "-M", "virt,gic-version=2", "-cpu", "cortex-a72", max_cores=8),
         _aarch64("qemu-aarch64-max", "-M", "virt,gic-version=3", "-cpu", "max"),
         _aarch64("qemu-aarch64-el2", "-M", "virt,virtualization=on", "-cpu", "cortex-a72", max_cores=8),
         _aarch64("qemu-aarch64-raw", "-M", "virt,gic-version=3", "-cpu", "cortex-a72", suffix="img"),
+        _aarch64("qemu-aarch64-turns", "-M", "virt,gic-version=2", "-cpu", "cortex-a72", *_IN_TURNS_OPTIONS,
+                 max_cores=8, **_IN_TURNS),
         Machine("host", "host", "host"),
     )
 }
