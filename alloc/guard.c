@@ -2,6 +2,7 @@
 /* Guard pages. See guard.h. */
 #include "alloc/guard.h"
 #include "alloc/budget.h"
+#include "alloc/harden.h"
 #include "alloc/page_heap.h"
 #include "alloc/span.h"
 #include "kernel-lib/port_defaults.h"
@@ -129,6 +130,7 @@ static void free_list(struct list *spans)
     while (!list_is_empty(spans)) {
         struct bh_span *span = container_of(spans->next, struct bh_span, link);
         list_remove(&span->link);
+        harden_check_head(span->base, span_object_bytes(span));
         free_guarded(span);
     }
 }
@@ -138,8 +140,10 @@ static struct bh_span *stock_take(size_t pages)
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
     struct bh_span *span = stock_find(pages);
     spinlock_release(&page_heap.lock, irq);
-    if (span)
-        span->flags &= (uint8_t)~RUN_ZEROED;
+    if (!span)
+        return NULL;
+    harden_check_head(span->base, span_object_bytes(span));
+    span->flags &= (uint8_t)~RUN_ZEROED;
     return span;
 }
 
@@ -147,6 +151,7 @@ static void stock_put(struct bh_span *span)
 {
     struct list out;
     list_init(&out);
+    harden_fill_head(span->base); /* before another core can take it */
     uintptr_t irq = spinlock_acquire(&page_heap.lock);
     stock_make_room(span_object_bytes(span), &out);
     stock[stock_count++] = span;

@@ -15,7 +15,8 @@
  *    again stays a guard for ever.
  * 4. Asking takes long (Linux: two system calls each way, 8 us in a virtual machine), so objects
  *    that come back are kept for a while, guards and all: the stock. A request for as many pages
- *    takes one from there. The oldest go when the stock is full or over its budget.
+ *    takes one from there. The oldest go when the stock is full or over its budget. Meanwhile their
+ *    heads are filled (harden.h): who writes to one is found out when it leaves the stock.
  *
  * Lock: the page heap's, for the stock. Spans in it are SPAN_PRIVATE and RUN_GUARDED.
  * Collected objects have no guards: the sweep that frees them may run while all cores are stopped.

@@ -229,18 +229,28 @@ static size_t first_written(const unsigned char *byte, size_t from, size_t to)
     return from;
 }
 
+static _Noreturn void written_panic(const unsigned char *object, size_t bytes, size_t written)
+{
+    bh_panic("bh_malloc: free object 0x%zx (%zu bytes) was written to: byte %zu is 0x%02x",
+             (size_t)(uintptr_t)object, bytes, written, object[written]);
+}
+
 /* What lies between the filled ends of a long object is whatever its last owner left. */
 void harden_fill_panic(const void *object, size_t size_class)
 {
-    const unsigned char *byte = object;
     size_t bytes = size_classes[size_class].object_bytes;
     size_t most = HARDEN_FILL_HEAD_BYTES + HARDEN_FILL_TAIL_BYTES;
     size_t head = bytes <= most ? bytes : HARDEN_FILL_HEAD_BYTES;
-    size_t i = first_written(byte, 0, head);
+    size_t i = first_written(object, 0, head);
     if (i == head)
-        i = first_written(byte, bytes - HARDEN_FILL_TAIL_BYTES, bytes);
-    bh_panic("bh_malloc: free object 0x%zx (%zu bytes) was written to: byte %zu is 0x%02x",
-             (size_t)(uintptr_t)object, bytes, i, byte[i]);
+        i = first_written(object, bytes - HARDEN_FILL_TAIL_BYTES, bytes);
+    written_panic(object, bytes, i);
+}
+
+void harden_head_panic(const void *object, size_t bytes)
+{
+    size_t most = HARDEN_FILL_HEAD_BYTES + HARDEN_FILL_TAIL_BYTES;
+    written_panic(object, bytes, first_written(object, 0, most));
 }
 
 void harden_back_panic(void *object, const char *call, uintptr_t caller)

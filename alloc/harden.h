@@ -14,7 +14,8 @@
  * 4. The records of spans are sealed: a keyed sum of what is constant in them is kept in each, and
  *    compared when its span is taken from, given to, swept, or freed.
  * 5. Objects of a refill are handed out in random order: harden_shuffle().
- * 6. Large objects have guard pages: guard.h.
+ * 6. Large objects have guard pages (guard.h), and their first 64 bytes the pattern while they are
+ *    kept for the next request.
  *
  * State bytes are read and written with plain loads and stores, for an atomic exchange costs more
  * than all the rest. Two cores that free one object in the same few instructions may both find it
@@ -145,6 +146,13 @@ BH_INLINE bool harden_is_filled(uintptr_t object, size_t bytes)
     return !(diff[0] | diff[1]);
 }
 
+/* A large object that nobody has: its head is filled, or looked at before somebody has it again. */
+static inline void harden_fill_head(uintptr_t object)
+{
+    if (HARDEN_POISON)
+        harden_fill(object, HARDEN_FILL_HEAD_BYTES + HARDEN_FILL_TAIL_BYTES);
+}
+
 /* ---- the inline part ---- */
 
 /*
@@ -165,7 +173,14 @@ BH_INLINE uint8_t *harden_state_of(uintptr_t address)
 /* Each says what is wrong. */
 _Noreturn void harden_out_panic(void *object, size_t size_class);
 _Noreturn void harden_fill_panic(const void *object, size_t size_class);
+_Noreturn void harden_head_panic(const void *object, size_t bytes);
 _Noreturn void harden_back_panic(void *object, const char *call, uintptr_t caller);
+
+static inline void harden_check_head(uintptr_t object, size_t bytes)
+{
+    if (HARDEN_POISON && !harden_is_filled(object, HARDEN_FILL_HEAD_BYTES + HARDEN_FILL_TAIL_BYTES))
+        harden_head_panic((const void *)object, bytes); /* NOLINT: an address becomes memory */
+}
 
 /* A free object, of which there is nothing to compare. */
 BH_INLINE bool harden_is_fresh(uint8_t state, uintptr_t address, size_t size_class)
@@ -223,6 +238,14 @@ static inline void harden_check_out(const struct bh_span *span, void *object, co
 static inline void harden_shuffle(void **objects, size_t count)
 {
     (void)objects, (void)count;
+}
+static inline void harden_fill_head(uintptr_t object)
+{
+    (void)object;
+}
+static inline void harden_check_head(uintptr_t object, size_t bytes)
+{
+    (void)object, (void)bytes;
 }
 static inline bool harden_begin(struct bh_span *span)
 {

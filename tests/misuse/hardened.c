@@ -51,6 +51,22 @@ TEST_PANICS(misuse_write_after_free_to_the_tail_of_a_long_one,
     use_after_free(4096, 4096 - 16);
 }
 
+TEST_PANICS(misuse_write_after_free_to_a_large_one,
+            "bh_malloc: free object 0x* (106496 bytes) was written to: byte 63 is 0x01")
+{
+    use_after_free(100000, 63);
+}
+
+TEST_PANICS(misuse_write_after_free_to_a_large_one_that_is_not_used_again,
+            "bh_malloc: free object 0x* (106496 bytes) was written to: byte 0 is 0x01")
+{
+    harness_heap();
+    char *object = bh_malloc(100000);
+    bh_free(object);
+    object[0] = 1;
+    bh_release_pages();
+}
+
 TEST_PANICS(misuse_realloc_after_free,
             "bh_realloc(0x*): freed already: byte 0 of " OBJECT_100 "; " CALLER)
 {
