@@ -7,6 +7,7 @@
 #include "alloc/meta.h"
 #include "alloc/page_heap.h"
 #include "alloc/span.h"
+#include "arch/arch.h"
 #include "kernel-lib/memory.h"
 #include <bareheap/port.h>
 
@@ -171,15 +172,16 @@ static BH_COLD const char *crime_text(unsigned size_class, uintptr_t object)
     return inside ? "inside an object" : "freed twice";
 }
 
-/* The crime is told with the lock released. */
+/* The crime is told with the lock released. Interrupts stay off until whole spans are free: a stop
+ * finds every span with its bitmap, or none. */
 void central_give_home(unsigned size_class, void **objects, size_t count)
 {
     struct central *central = &centrals[size_class];
     struct homecoming batch = {.next = objects, .end = objects + count};
     list_init(&batch.whole);
-    uintptr_t irq = spinlock_acquire(&central->lock);
+    spinlock_acquire_irqs_off(&central->lock);
     put_all(central, size_class, &batch);
-    spinlock_release(&central->lock, irq);
+    spinlock_release_irqs_off(&central->lock);
     if (BH_UNLIKELY(batch.next < batch.end)) {
         uintptr_t object = (uintptr_t)*batch.next;
         crime_panic("bh_free", object, crime_text(size_class, object), 0);
@@ -270,16 +272,18 @@ static BH_COLD bool transfer_shrink(unsigned size_class)
     struct central *central = &centrals[size_class];
     void *objects[SIZE_CLASS_MAX_BATCH];
     size_t n = 0;
-    uintptr_t irq = spinlock_acquire(&central->lock);
+    uintptr_t irq = arch_irq_save(); /* a stop finds every free object in a cache or at home */
+    spinlock_acquire_irqs_off(&central->lock);
     size_t limit = central->transfer_limit;
     size_t less = limit < size_classes[size_class].batch ? limit : size_classes[size_class].batch;
     size_t left = limit - less;
     set_limit(central, left);
     if (central->transfer_count > left)
         n = transfer_take(central, objects, central->transfer_count - left);
-    spinlock_release(&central->lock, irq);
+    spinlock_release_irqs_off(&central->lock);
     atomic_sub_relaxed(&transfer_reserved_bytes, bytes_of(size_class, less));
     central_give_home(size_class, objects, n);
+    arch_irq_restore(irq);
     return limit > 0;
 }
 

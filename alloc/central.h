@@ -56,7 +56,7 @@ size_t central_take(unsigned size_class, void **objects, size_t want);
  */
 void central_give(unsigned size_class, void **objects, size_t count);
 
-/* The same, past the transfer cache: into the spans. */
+/* The same, past the transfer cache: into the spans, of which those that are whole are freed. */
 void central_give_home(unsigned size_class, void **objects, size_t count);
 
 /* Empties the transfer cache into the spans, batch by batch, and gives its share of the budget up.

@@ -220,13 +220,14 @@ static bool is_makeshift(const struct collected_central *central)
 /* The central of single objects of the type. */
 static struct collected_central *central_of_type(struct bh_gc_type *type)
 {
-    uint32_t where = atomic_load_relaxed(&type->layout); /* central_at() says the rest */
+    uint32_t where = atomic_load_acquire(&type->layout); /* pairs with the release below */
     if (where)
         return central_at(where);
     struct collected_central *central = resolve(type);
-    /* Relaxed: it leads to cursors of the reader's own core, and to central_at(). */
+    /* Release: comes after the store in central_place_locked(), which may have been this core's.
+     * The fast path needs no acquire: to it, it leads to cursors of its own core only. */
     if (central->size_class && !is_makeshift(central))
-        atomic_store_relaxed(&type->layout, where_is(central));
+        atomic_store_release(&type->layout, where_is(central));
     return central;
 }
 

@@ -6,6 +6,8 @@
 #include "alloc/page_heap.h"
 #include "alloc/redzone.h"
 #include "alloc/room.h"
+#include "arch/arch.h"
+#include "kernel-lib/check.h"
 
 static size_t bitmap_bytes(const struct bh_span *span)
 {
@@ -135,6 +137,7 @@ struct bh_span *span_new_large(size_t pages, size_t align_pages, enum bh_kind ki
 
 void span_free(struct bh_span *span)
 {
+    BH_ASSERT(!arch_irq_enabled());
     if (has_mark_bits(span))
         atomic_sub_relaxed(&room_collected_count.span_pages, span->pages); /* a figure */
     free_bitmaps(span);

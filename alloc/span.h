@@ -33,6 +33,7 @@ struct bh_span *span_new_large(size_t pages, size_t align_pages, enum bh_kind ki
 /* Makes a large span without bitmaps of a run that the page heap gave. Not published. */
 void span_make_large(struct bh_span *run, enum bh_kind kind);
 
+/* Out of the page map, into the page heap. Interrupts off: a stop must not find it half freed. */
 void span_free(struct bh_span *span);
 
 /*

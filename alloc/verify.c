@@ -45,7 +45,8 @@ static BH_COLD unsigned expected_class(const struct bh_span *run, size_t i)
 
 static BH_COLD void check_map(const struct bh_span *run, struct sums *sums)
 {
-    bool marked = run->state == SPAN_FREE && run->flags & RUN_MARKED;
+    /* Those on their way to the port, too, which is asked with no lock held (scavenge.c). */
+    bool marked = !span_is_span(run) && run->flags & RUN_MARKED;
     for (size_t i = 0; i < run->pages; i++) {
         uintptr_t page = run->base + (i << PAGE_SHIFT);
         unsigned expected = expected_class(run, i);

@@ -96,6 +96,7 @@ TEST_PANICS(
     void *object;
     harness_heap();
     REQUIRE(take(SIZE_CLASS_COUNT - 1, &object, 1) == 1); /* the longest: alone in its span */
+    board_irq_off();
     central_give_home(SIZE_CLASS_COUNT - 1, &object, 1);
     central_give_home(SIZE_CLASS_COUNT - 1, &object, 1);
 }
