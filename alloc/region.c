@@ -10,6 +10,8 @@
  *    becomes metadata cells.
  * 3. The page map covers the hull of all regions. It lies in the largest of the first ones; a
  *    region added outside the hull brings a new map, and the old one is left where it is.
+ * 4. In a region known to be zero nothing is cleared, so that of memory which comes with the first
+ *    touch only the parts that say something are touched.
  *
  * Not here: what pages are used for (page_heap.h).
  */
@@ -131,6 +133,14 @@ static BH_COLD enum bh_status check_all(const struct bh_region *regions, size_t 
             return BH_OVERLAP;
     }
     return BH_OK;
+}
+
+static BH_COLD enum bh_status check_added(const struct bh_region *region)
+{
+    /* Relaxed: 0 only until bh_init() has returned, which the caller knows. */
+    if (atomic_load_relaxed(&page_heap.region_bytes) == 0)
+        return BH_NOT_INIT;
+    return region ? check_region(region) : BH_NULL_REGION;
 }
 
 /* ---- compute ---- */
@@ -336,15 +346,17 @@ BH_COLD enum bh_status bh_init(const struct bh_region *regions, size_t count)
     return BH_OK;
 }
 
+BH_COLD enum bh_status bh_add_region_with(const struct bh_region *region)
+{
+    struct hull hull = {0, 0};
+    enum bh_status status = check_added(region);
+    if (status == BH_OK)
+        status = add(region, &hull);
+    return report(status, "bh_add_region", region);
+}
+
 BH_COLD enum bh_status bh_add_region(void *base, size_t bytes)
 {
-    struct bh_region region = {.base = base, .bytes = bytes, .zeroed = false};
-    /* Relaxed: 0 only until bh_init() has returned, which the caller knows. */
-    if (atomic_load_relaxed(&page_heap.region_bytes) == 0)
-        return report(BH_NOT_INIT, "bh_add_region", &region);
-    enum bh_status status = check_region(&region);
-    if (status != BH_OK)
-        return report(status, "bh_add_region", &region);
-    struct hull hull = {0, 0};
-    return report(add(&region, &hull), "bh_add_region", &region);
+    struct bh_region region = {.base = base, .bytes = bytes};
+    return bh_add_region_with(&region);
 }

@@ -9,7 +9,10 @@
  *    it is touched: its metadata is in front of it and is touched as the heap grows.
  * 3. Where that is refused (limits of the process, strict overcommit), the heap starts small and
  *    grows by a quarter at a time.
- * 4. Free pages go back by madvise(). A process has no idle loop, so gradual release does its steps
+ * 4. What the reservation has no room for, though it is several times the RAM, the heap grows for,
+ *    unless it is more than RAM and swap: no machine backs that, and a program that asks for it
+ *    wants to hear so. The system has its say as well, as it has for any malloc.
+ * 5. Free pages go back by madvise(). A process has no idle loop, so gradual release does its steps
  *    in the threads that come out of the library.
  *
  * errno is as it was after every function here: free() must not change it.
@@ -44,11 +47,24 @@ static uintptr_t hull_hi;
 
 /* --- Regions -------------------------------------------------------------------------- */
 
+/* Of the first region the system need not be able to back what is never touched; what the heap
+ * grows by was asked for, and is refused where the system can see that it is too much. */
 static void *map(size_t bytes)
 {
-    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int unreserved = mapped_bytes == 0 ? MAP_NORESERVE : 0;
+    void *base =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | unreserved, -1, 0);
     return base == MAP_FAILED ? NULL : base;
+}
+
+/* The most that any request could ever have memory for. */
+static size_t machine_bytes(void)
+{
+    struct sysinfo info;
+    if (sysinfo(&info) != 0)
+        return REQUEST_HI_BYTES;
+    size_t bytes = ((size_t)info.totalram + info.totalswap) * info.mem_unit;
+    return bytes < REQUEST_HI_BYTES ? bytes : REQUEST_HI_BYTES;
 }
 
 /* Whether the process may have only so much: then a large reservation would take it all. */
@@ -88,7 +104,7 @@ static bool region_give(void *base, size_t bytes)
     struct bh_region region = {.base = base, .bytes = bytes, .zeroed = true, .virgin = true};
     if (mapped_bytes != 0 && !is_near((uintptr_t)base, bytes))
         return false;
-    if ((mapped_bytes == 0 ? bh_init(&region, 1) : bh_add_region(base, bytes)) != BH_OK)
+    if ((mapped_bytes == 0 ? bh_init(&region, 1) : bh_add_region_with(&region)) != BH_OK)
         return false;
     mapped_bytes += bytes;
     hull_lo = (uintptr_t)base < hull_lo ? (uintptr_t)base : hull_lo;
@@ -121,7 +137,7 @@ static size_t with_metadata(size_t bytes)
 
 static bool heap_grow(size_t bytes)
 {
-    if (bytes > REQUEST_HI_BYTES)
+    if (bytes > machine_bytes())
         return false;
     size_t least = with_metadata(bytes);
     size_t wanted = bits_round_up(mapped_bytes / GROW_SHARE, REGION_ALIGN);
@@ -170,21 +186,59 @@ bool bh_port_guard(void *base, size_t bytes, bool guard)
 
 static uint64_t coarse_now_ns(void)
 {
-    struct timespec now;
+    int error = errno;
+    struct timespec now = {0};
     (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    errno = error; /* a filter of system calls may forbid even this one */
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* The first look waits for this long, a look while another thread is at it for ever. */
 #define TICK_FIRST_NS 1000000000u
 
+#define TICK_HELD UINT64_MAX
+
+static uint64_t tick_due_ns; /* TICK_HELD: a thread is in a step, or forks */
+static uint64_t tick_held_due_ns;
+static bool tick_is_held; /* by who forks; this and the one above are its */
+static __thread bool tick_is_mine __attribute__((tls_model("initial-exec")));
+
+/* Acquire: pairs with the releases below. */
+static bool tick_take(uint64_t *due_ns)
+{
+    return *due_ns != TICK_HELD && atomic_cas_acquire(&tick_due_ns, due_ns, TICK_HELD);
+}
+
 void memory_tick(void)
 {
-    static uint64_t due_ns;
     uint64_t now_ns = coarse_now_ns();
-    uint64_t due = atomic_load_relaxed(&due_ns); /* a hint: the swap decides who goes on */
-    if (due > now_ns || !atomic_cas_acquire(&due_ns, &due, UINT64_MAX))
+    uint64_t due_ns = atomic_load_relaxed(&tick_due_ns); /* a hint: the swap decides who goes on */
+    if (due_ns > now_ns || !tick_take(&due_ns))
         return;
-    uint64_t pause_ns = due ? bh_scavenge() : TICK_FIRST_NS;
-    atomic_store_release(&due_ns, now_ns + pause_ns); /* pairs with the swap above */
+    tick_is_mine = true;
+    uint64_t pause_ns = due_ns ? bh_scavenge() : TICK_FIRST_NS;
+    tick_is_mine = false;
+    atomic_store_release(&tick_due_ns, now_ns + pause_ns); /* pairs with tick_take() */
+}
+
+/* The handler of a signal may fork in a step of its own thread: that step goes on in the child. */
+void memory_tick_hold(unsigned rounds)
+{
+    for (unsigned i = 0; i < rounds && !tick_is_mine; i++) {
+        uint64_t due_ns = atomic_load_relaxed(&tick_due_ns); /* a hint, as above */
+        if (tick_take(&due_ns)) {
+            tick_held_due_ns = due_ns;
+            tick_is_held = true;
+            return;
+        }
+        bh_port_wait(i);
+    }
+}
+
+void memory_tick_release(void)
+{
+    if (!tick_is_held)
+        return;
+    tick_is_held = false;
+    atomic_store_release(&tick_due_ns, tick_held_due_ns); /* pairs with tick_take() */
 }

@@ -36,7 +36,10 @@ void bh_port_panic(const char *message)
 
 uint64_t bh_port_now_ns(void)
 {
-    return posix_now_ns();
+    int error = errno;
+    uint64_t now_ns = posix_now_ns();
+    errno = error;
+    return now_ns;
 }
 
 void bh_port_wait(unsigned round)

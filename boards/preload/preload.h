@@ -41,6 +41,13 @@ void slot_each_taken(void (*visit)(uint32_t slot));
 /* Lets gradual release do a step, when it is due. The thread is outside. */
 void memory_tick(void);
 
+/*
+ * Around a fork, before the gate is closed and after it is open: no other thread is in a step, with
+ * pages in its hands that the child would lose. Waits for at most so many rounds.
+ */
+void memory_tick_hold(unsigned rounds);
+void memory_tick_release(void);
+
 /* --- port.c --------------------------------------------------------------------------- */
 
 /* A lock for what the board itself shares. To be taken inside only, so that a fork finds it free.

@@ -67,23 +67,29 @@ static BH_COLD void close_gate(unsigned rounds)
 
 static BH_COLD void fork_prepare(void)
 {
+    memory_tick_hold(FORK_ROUNDS);
     close_gate(FORK_ROUNDS);
 }
 
 static BH_COLD void fork_parent(void)
 {
     gate_open();
+    memory_tick_release();
     bh_port_irq_restore(0);
 }
 
 /* As the thread whose slot it was, empties its cache. One that was not waited for any longer may
- * have left its cache half changed: that one is lost, and the slot with it. */
+ * have left its cache half changed: that one is lost, and the slot with it; nobody waits for it. */
 static BH_COLD void forget_slot(uint32_t slot)
 {
     uint32_t own = self.slot;
-    /* Relaxed: this is the only thread there is. */
-    if (slot == own || slot_is_shared(slot) || atomic_load_relaxed(&gate_slots[slot].inside))
+    if (slot == own || slot_is_shared(slot))
         return;
+    /* Relaxed, both: this is the only thread there is. */
+    if (atomic_load_relaxed(&gate_slots[slot].inside)) {
+        atomic_store_relaxed(&gate_slots[slot].inside, 0);
+        return;
+    }
     self.slot = slot;
     bh_drain();
     self.slot = own;
@@ -94,6 +100,7 @@ static BH_COLD void fork_child(void)
 {
     slot_each_taken(forget_slot);
     gate_open_alone(self.slot);
+    memory_tick_release();
     bh_port_irq_restore(0);
 }
 

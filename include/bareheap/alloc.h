@@ -3,9 +3,17 @@
  * The allocator: malloc and free for a kernel, on RAM that the kernel hands over.
  *
  * There is one heap. All functions may be called from any core once bh_init() has returned on
- * one, and all but bh_init(), bh_add_region(), bh_release_pages() and bh_heap_verify() from
- * interrupt handlers too (not from NMIs). No function sleeps, none calls back into the kernel
- * with a lock of ours held. Sizes are bytes.
+ * one, and from interrupt handlers too (not from NMIs), but for six: bh_init(), bh_add_region(),
+ * bh_add_region_with(), bh_release_pages(), bh_scavenge() and bh_heap_verify(). Sizes are bytes.
+ *
+ * With interrupts off nothing here waits, but for a lock of ours that is held for a moment. With
+ * interrupts on a request that finds no memory, or that would pass bh_gc_set_limit(), may run a
+ * collection, which stops the other cores; before it is NULL it waits up to 10 ms for their caches
+ * and calls bh_port_pages_wanted(), which may wait for as long as it likes. So may
+ * bh_port_pages_released(), which with BH_RELEASE_EAGER is called by whatever frees. Hence no lock
+ * of the kernel may be held then that those hooks take, or that another core waits for with
+ * interrupts off: it could not be stopped. Of ours none is held when a hook is called that may
+ * wait.
  *
  * Out of memory is NULL. A wrong pointer or a broken heap is a panic that names the address,
  * its span, its size class and the caller.
@@ -17,6 +25,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* What setting up can answer. bh_status_text() gives it in words; it is logged as well. */
 enum bh_status {
@@ -53,6 +65,13 @@ enum bh_status bh_init(const struct bh_region *regions, size_t count);
  * It must lie close enough to the others that a map of all between them fits (BH_TOO_FAR).
  */
 enum bh_status bh_add_region(void *base, size_t bytes);
+
+/*
+ * The same with all that is known of the memory: of a zeroed region the metadata is not cleared
+ * again, so that of a virgin one nothing is touched until it is needed. Contexts and answers are
+ * those of bh_add_region(); NULL is refused like a base of NULL.
+ */
+enum bh_status bh_add_region_with(const struct bh_region *region);
 
 /* The status in words, for logs: "regions overlap". Never NULL. */
 const char *bh_status_text(enum bh_status status);
@@ -120,11 +139,18 @@ void bh_set_release(enum bh_release mode);
 void bh_set_release_delay(uint64_t delay_ns);
 
 /*
- * A step of gradual release, from an idle loop or a timer task, interrupts on: hands over at most
- * four pieces of a MiB. Returns the nanoseconds until it wants to be called again, which is what
- * keeps to the one percent: UINT64_MAX when release is BH_RELEASE_NEVER. Any core, several at once
- * even (all but one come back at once), not from an interrupt handler. Needs bh_port_now_ns():
- * while the clock stands still nothing is handed over, unless the delay is 0.
+ * A step of release, from an idle loop or a timer task, interrupts on. Gradual: hands over at most
+ * four pieces of a MiB. Eager: hands over what was freed with interrupts off. In both it looks once
+ * a second at the cores' caches, and asks cores that have not touched theirs since the look before
+ * to empty them (where there is bh_port_signal_core()): a core that rests gives its cache back
+ * within a few seconds, but only in a kernel that calls this.
+ *
+ * Returns the nanoseconds until it wants to be called again: UINT64_MAX when release is
+ * BH_RELEASE_NEVER; after a step of gradual release at least 99 times what the step took, which is
+ * what keeps to the one percent; and else no more than a second while any cache holds something.
+ * Any core, several at once even (all but one come back at once), not from an interrupt handler.
+ * Needs bh_port_now_ns(): while the clock stands still no cache is asked for, and no page is handed
+ * over gradually unless the delay is 0.
  */
 uint64_t bh_scavenge(void);
 
@@ -170,5 +196,9 @@ void bh_reset_peak(void);
  * Allocates nothing. The other cores must not allocate meanwhile; callable from a debugger.
  */
 void bh_heap_verify(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

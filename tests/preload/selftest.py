@@ -11,7 +11,7 @@ The preload library under ordinary programs.
 
     tests/preload/selftest.py [--variant debug] [--case 'git*'] [--library FILE]
 
-A program that is not installed is skipped, with a word why. Ends with "N passed, N failed".
+A program that is not installed is skipped, with a word why; so is what one of ours says it cannot do ("skip: ..."). Ends with "N passed, N failed".
 """
 
 import argparse
@@ -29,7 +29,7 @@ from programs import PROGRAMS  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
-OURS = ("family", "threads", "forks", "limits", "ends", "operators")
+OURS = ("family", "threads", "caches", "forks", "errno", "limits", "ends", "operators")
 VARIANTS = ("plain", "debug", "harden")
 # All that the library may show: the family, glibc's own names for it, and the operators of C++.
 NAMES = set("""
@@ -144,6 +144,9 @@ def test_ours(tally, variants, wanted):
             status, output = run([program], folder, library)
             good = status == 0 and output.endswith(b"ok\n") and NOT_LOADED not in output
             tally.count(title, "" if good else f"exit status {status}: {tail(output)}", started)
+            for line in output.decode("utf-8", "replace").splitlines():
+                if line.startswith("skip: "):
+                    tally.skip(title, line[len("skip: "):])
 
 
 def missing_of(program):

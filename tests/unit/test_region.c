@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bh_init(), bh_add_region(): bad memory maps, odd ones, growing ones. Each case has a boot of its
- * own, since there is one heap per image.
+ * bh_init(), bh_add_region(), bh_add_region_with(): bad memory maps, odd ones, growing ones. Each
+ * case has a boot of its own, since there is one heap per image.
  */
 #include "alloc/page_heap.h"
 #include "arch/arch.h"
@@ -93,6 +93,8 @@ TEST_ALONE(region_bad_maps_leave_no_trace)
         expect_refused(&maps[i]);
     EXPECT_EQ(bh_init(NULL, 1), BH_NO_REGION);
     EXPECT_EQ(bh_add_region(ram, MIB), BH_NOT_INIT);
+    EXPECT_EQ(bh_add_region_with(&maps[0].regions[0]), BH_NOT_INIT);
+    EXPECT_EQ(bh_add_region_with(NULL), BH_NOT_INIT);
     heap_test_init(4 * MIB);
     void *object = bh_malloc(100);
     EXPECT(object);
@@ -110,6 +112,7 @@ TEST_ALONE(region_too_many_are_refused)
     EXPECT_EQ(bh_init(regions, BH_MAX_REGIONS), BH_OK);
     EXPECT_EQ(page_heap.regions_count, BH_MAX_REGIONS);
     EXPECT_EQ(bh_add_region(regions[BH_MAX_REGIONS].base, 64 * KIB), BH_TOO_MANY_REGIONS);
+    EXPECT_EQ(bh_add_region_with(&regions[BH_MAX_REGIONS]), BH_TOO_MANY_REGIONS);
     bh_heap_verify();
 }
 
@@ -130,6 +133,29 @@ TEST_ALONE(region_bad_additions_leave_no_trace)
     EXPECT_EQ(bh_add_region(ram + 4 * MIB + 64 * KIB, 64 * KIB), BH_OVERLAP);
     EXPECT_EQ(bh_add_region(ram, 8 * MIB), BH_OVERLAP);
     EXPECT_EQ(bh_add_region(ram + ((size_t)1 << 40), MIB), BH_TOO_FAR);
+    EXPECT_EQ(page_heap.regions_count, 1);
+    EXPECT_EQ(page_heap.region_bytes, MIB);
+    bh_heap_verify();
+}
+
+/* What is known of the memory does not change what is refused. */
+TEST_ALONE(region_bad_additions_with_all_that_is_known)
+{
+    char *ram = heap_test_ram(8 * MIB);
+    struct bh_region region = {.base = ram + 4 * MIB, .bytes = MIB};
+    REQUIRE(bh_init(&region, 1) == BH_OK);
+    const struct bad_map additions[] = {
+        {BH_NULL_REGION, 1, {{NULL, MIB, true, true}}},
+        {BH_NULL_REGION, 1, {{ram, SIZE_MAX, true, true}}},
+        {BH_UNALIGNED, 1, {{ram + 8, MIB, true, true}}},
+        {BH_TOO_SMALL, 1, {{ram, 4 * KIB, true, true}}},
+        {BH_OVERLAP, 1, {{ram + 5 * MIB - 16, 64 * KIB, true, true}}},
+        {BH_OVERLAP, 1, {{ram, 8 * MIB, true, false}}},
+        {BH_TOO_FAR, 1, {{ram + ((size_t)1 << 40), MIB, true, true}}},
+    };
+    EXPECT_EQ(bh_add_region_with(NULL), BH_NULL_REGION);
+    for (size_t i = 0; i < sizeof(additions) / sizeof(additions[0]); i++)
+        EXPECT_EQ(bh_add_region_with(additions[i].regions), additions[i].status);
     EXPECT_EQ(page_heap.regions_count, 1);
     EXPECT_EQ(page_heap.region_bytes, MIB);
     bh_heap_verify();
@@ -252,6 +278,60 @@ TEST_ALONE(region_known_to_be_zero)
         bh_free(large);
         bh_free(small);
     }
+    bh_heap_verify();
+}
+
+/* A byte of the record of a page in the middle of a region of `bytes` bytes inside the hull. */
+static char *middle_record(char *base, size_t bytes)
+{
+    return base + pages_expected((uintptr_t)base, bytes) / 2 * sizeof(struct bh_span);
+}
+
+/* Nothing is written where nothing needs to be: a byte that is not zero, where zero was promised,
+ * is still there. Where nothing is promised, it is cleared. */
+TEST_ALONE(region_added_as_zero_is_not_cleared)
+{
+    char *ram = heap_test_ram(8 * MIB);
+    struct bh_region hull[2] = {{.base = ram, .bytes = MIB}, {.base = ram + 7 * MIB, .bytes = MIB}};
+    struct bh_region zeroed = {.base = ram + MIB, .bytes = 3 * MIB, .zeroed = true};
+    char *unknown = ram + 4 * MIB;
+    REQUIRE(bh_init(hull, 2) == BH_OK);
+    memset(zeroed.base, 0, zeroed.bytes);
+    char *in_zeroed = middle_record(zeroed.base, zeroed.bytes);
+    char *in_unknown = middle_record(unknown, 3 * MIB);
+    *in_zeroed = 1;
+    *in_unknown = 1;
+    EXPECT_EQ(bh_add_region_with(&zeroed), BH_OK);
+    EXPECT_EQ(bh_add_region(unknown, 3 * MIB), BH_OK);
+    EXPECT_EQ(*in_zeroed, 1);
+    EXPECT_EQ(*in_unknown, 0);
+    *in_zeroed = 0;
+    char *object = bh_calloc(1, 2 * MIB);
+    REQUIRE(object);
+    EXPECT(object >= ram + MIB && object < ram + 4 * MIB); /* the lower of two that are alike */
+    EXPECT(memory_is_filled(object, 0, 2 * MIB));
+    bh_free(object);
+    bh_heap_verify();
+}
+
+/* What was never touched has no memory behind it: there is nothing to release. */
+TEST_ALONE(region_added_as_virgin_is_as_good_as_released)
+{
+    char *ram = heap_test_ram(8 * MIB);
+    struct bh_region first = {.base = ram, .bytes = 2 * MIB};
+    struct bh_region virgin = {ram + 2 * MIB, 6 * MIB, .zeroed = true, .virgin = true};
+    REQUIRE(bh_init(&first, 1) == BH_OK);
+    bh_release_pages();
+    memset(virgin.base, 0, virgin.bytes);
+    EXPECT_EQ(bh_add_region_with(&virgin), BH_OK);
+    struct bh_stats stats = heap_test_stats();
+    EXPECT(stats.free_page_bytes > 7 * MIB);
+    EXPECT_EQ(stats.released_bytes, stats.free_page_bytes);
+    EXPECT_EQ(bh_release_pages(), 0);
+    void *object = bh_malloc(3 * MIB);
+    REQUIRE(object);
+    bh_free(object);
+    EXPECT(bh_release_pages() >= 3 * MIB);
     bh_heap_verify();
 }
 
