@@ -152,7 +152,7 @@ debug: ## start an image that waits for gdb (BOARD=qemu-x86_64|qemu-aarch64, IMA
 	@tools/debug --board $(or $(BOARD),qemu-x86_64) --image $(or $(IMAGE),tests) $(if $(CORES),--cores $(CORES)) \
 	    $(if $(MEM),--mem $(MEM)) --append '$(APPEND)'
 
-lib: ## the library for your kernel: build/ARCH/libbareheap.a (ARCH=x86_64|aarch64|host, PROTECT=mask|busy|restart)
+lib: ## the library for your kernel: build/ARCH/libbareheap.a (ARCH=x86_64|aarch64|host, PROTECT=mask|busy|restart, EXTRA_CFLAGS=)
 	@tools/setup.sh lib
 	@for arch in $(or $(ARCH),$(ARCHES)); do case " $(ARCHES) " in *" $$arch "*) ;; \
 	    *) echo "make lib: ARCH=$$arch is none of: $(ARCHES)" >&2; exit 1;; esac; done

@@ -11,6 +11,7 @@
 #define KERNEL_LIB_CHECK_H
 
 #include <bareheap/config.h>
+#include <bareheap/port.h> /* bh_symbol_name() */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,12 +23,6 @@ _Noreturn void bh_panic(const char *format, ...) __attribute__((format(printf, 1
 
 /* Logs the call chain from `frame` (a frame pointer), a line each, up to 24. */
 void backtrace_log(uintptr_t frame, uintptr_t stack_top);
-
-/*
- * The name of the function that holds `address` and the offset in it, from the image's symbol
- * table; NULL without one. A weak default returns NULL: the board's symbols.c replaces it.
- */
-const char *bh_symbol_name(uintptr_t address, size_t *offset);
 
 #define BH_STATIC_ASSERT(cond, text) _Static_assert(cond, text)
 

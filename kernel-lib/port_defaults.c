@@ -6,8 +6,10 @@
  * without an option or a registration. A default either does what is right for a kernel
  * without that feature, or panics naming the hook that is missing and who needs it.
  *
- * A kernel that puts its hooks into a library of its own must name it before ours, or link our
- * objects directly: a linker does not search further for a symbol it has, weak or not.
+ * That is so for objects. A linker takes from an archive only what it lacks at that moment: before
+ * ours nobody has asked for the hook, behind ours it has the default. port.h says what a kernel
+ * does that has its hooks in an archive.
+ *
  * No state, no locks. Not here: bh_port_core, bh_port_core_count, bh_port_log, bh_port_panic and
  * the three of BH_PORT_IRQ, without which nothing works: leaving one out is a link error.
  */

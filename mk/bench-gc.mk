@@ -17,7 +17,7 @@ $(BENCH_GC)/bareheap: $(call objects,host,$(BENCH_GC_SOURCES) $(BENCH_GC_SHARED)
 
 LIBGC_OBJECTS := $(patsubst tests/bench-gc/%.c,$(BENCH_GC)/libgc-obj/%.o,$(call sources_in,tests/bench-gc) tests/bench-gc/libgc/collector.c)
 
-$(BENCH_GC)/libgc-obj/%.o: tests/bench-gc/%.c $(MAKEFILES_READ)
+$(BENCH_GC)/libgc-obj/%.o: tests/bench-gc/%.c $(MAKEFILES_READ) $(call flags_file,host)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC_host) $(call config_cflags,host) -Itests/bench-gc/libgc -MMD -MP -c -o $@ $<

@@ -13,15 +13,36 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
 objects = $(patsubst %,$(BUILD)/$(1)/obj/%.o,$(2))
 
+# --- Flags ----------------------------------------------------------------------------------
+# build/<configuration>/flags says with what its objects are compiled. They depend on it, and it is
+# written only when that is something else than the last time: EXTRA_CFLAGS or CC_<arch> on the command
+# line compiles anew what it must, once. The text is that of the whole configuration, expanded here: what
+# makefiles add for single objects is not in it, they are in MAKEFILES_READ.
+# $(call flags_rules,configuration,architecture)
+flags_file = $(BUILD)/$(1)/flags
+
+define flags_rules
+FLAGS_OF_$(1) := $$(strip $$(CC_$(2)) $$(call config_cflags,$(1)))
+ifneq ($$(FLAGS_OF_$(1)),$$(file <$(call flags_file,$(1))))
+$(call flags_file,$(1)): FORCE
+endif
+$(call flags_file,$(1)):
+	@mkdir -p $$(@D)
+	@printf '%s\n' '$$(subst ','\'',$$(FLAGS_OF_$(1)))' >$$@
+endef
+
+.PHONY: FORCE
+$(foreach c,$(CONFIGS),$(eval $(call flags_rules,$(c),$(call arch_of,$(c)))))
+
 # --- Objects --------------------------------------------------------------------------------
 # $(call object_rules,configuration,architecture)
 define object_rules
-$(BUILD)/$(1)/obj/%.c.o: %.c $(MAKEFILES_READ)
+$(BUILD)/$(1)/obj/%.c.o: %.c $(MAKEFILES_READ) $(call flags_file,$(1))
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
 	$(Q)$$(CC_$(2)) $$(call config_cflags,$(1)) -MMD -MP -c -o $$@ $$<
 
-$(BUILD)/$(1)/obj/%.S.o: %.S $(MAKEFILES_READ)
+$(BUILD)/$(1)/obj/%.S.o: %.S $(MAKEFILES_READ) $(call flags_file,$(1))
 	@mkdir -p $$(@D)
 	$$(call say,AS,$$@)
 	$(Q)$$(CC_$(2)) $$(call config_cflags,$(1)) -MMD -MP -c -o $$@ $$<
@@ -93,10 +114,10 @@ $(foreach c,$(PRELOAD_CONFIGS),$(eval $(call preload_rules,$(c))))
 PRELOAD_TESTS := $(patsubst tests/preload/%.c,$(BUILD)/host/preload-tests/%,$(call sources_in,tests/preload)) \
                  $(if $(shell command -v $(CXX)),$(BUILD)/host/preload-tests/operators)
 
-$(BUILD)/host/preload-tests/%: tests/preload/%.c tests/preload/expect.h $(MAKEFILES_READ)
+$(BUILD)/host/preload-tests/%: tests/preload/%.c tests/preload/expect.h $(MAKEFILES_READ) $(call flags_file,host)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC_host) $(CFLAGS_common) -fno-builtin -Wno-deprecated-declarations -pthread -o $@ $<
+	$(Q)$(CC_host) $(CFLAGS_common) $(EXTRA_CFLAGS) -fno-builtin -Wno-deprecated-declarations -pthread -o $@ $<
 
 $(BUILD)/host/preload-tests/%: tests/preload/%.cc $(MAKEFILES_READ)
 	@mkdir -p $(@D)

@@ -27,11 +27,12 @@ CC_preload ?= $(CC_host)
 # --- Flags ----------------------------------------------------------------------------------
 WARNINGS := -Wall -Wextra -Wconversion -Wundef -Wmissing-prototypes -Wshadow
 OPTIMIZE ?= -O2
+# A user's own, behind all others, so that they win (-fPIE against -fno-pie).
 EXTRA_CFLAGS ?=
 
 # The prefix map keeps this machine's paths out of the debug information.
 CFLAGS_common := -std=gnu11 $(OPTIMIZE) -g $(WARNINGS) -I. -Iinclude -ffunction-sections -fdata-sections \
-                 -fno-omit-frame-pointer -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. $(EXTRA_CFLAGS)
+                 -fno-omit-frame-pointer -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=.
 # What is to be inlined says so (static inline) or is called once: gcc's own choice of the rest costs
 # 500 bytes of a malloc-only image on AArch64.
 CFLAGS_kernel := -ffreestanding -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables -momit-leaf-frame-pointer \
@@ -91,10 +92,10 @@ RESTART_aarch64 := -DBH_PROTECT=BH_PROTECT_RESTART
 RESTART_host    := $(if $(filter x86_64,$(HOST_CPU)),-DBH_PROTECT=BH_PROTECT_RESTART -DBH_CORE_REGISTER=fs -DBH_CORE_SLOT=bh_core_slot@tpoff)
 OTHER_PROTECTION := mask busy asan tsan coverage
 
-# The flags of a configuration: its architecture's, then those of each word after it.
+# The flags of a configuration: its architecture's, those of each word after it, the user's.
 config_words   = $(wordlist 2,9,$(subst -, ,$(1)))
 config_cflags  = $(CFLAGS_$(call arch_of,$(1))) $(foreach w,$(call config_words,$(1)),$(FLAGS_$(w))) \
-                 $(if $(filter $(OTHER_PROTECTION),$(call config_words,$(1))),,$(RESTART_$(call arch_of,$(1))))
+                 $(if $(filter $(OTHER_PROTECTION),$(call config_words,$(1))),,$(RESTART_$(call arch_of,$(1)))) $(EXTRA_CFLAGS)
 config_ldflags = $(LDFLAGS_$(call arch_of,$(1))) \
                  $(filter -fsanitize=% --coverage,$(foreach w,$(call config_words,$(1)),$(FLAGS_$(w))))
 

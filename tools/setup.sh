@@ -48,7 +48,7 @@ case $target in
     count) needed="$build $qemu xz:xz-utils" ;;
     test) needed="$build $qemu $preloaded $debugger $models" ;;
     models) needed="$build $models" ;;
-    check) needed="$build $analysis /usr/include/gc/gc.h:libgc-dev" ;;
+    check) needed="$build $analysis g++:g++ /usr/include/gc/gc.h:libgc-dev" ;;
     debug) needed="$build $qemu $debugger" ;;
     traces) needed="$build $recorded" ;;
     bench) needed="$build $compared" ;;

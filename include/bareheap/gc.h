@@ -12,6 +12,37 @@
  *
  * Allocating is legal in interrupt handlers and with interrupts off; it then never starts a
  * collection and never waits for one: it returns NULL when memory is out.
+ *
+ * Who may call what. No function may be called from an NMI. Finalizers and cleanups run where the
+ * kernel calls bh_gc_run_finalizers(), and may call everything. A core that is parked may call
+ * bh_handle_signal() and bh_gc_unpark(), nothing else.
+ *
+ *                                         interrupts off,  before        takes    may collect,
+ *                                         in a handler     bh_init()     memory   stop or wait
+ *   alloc...                              yes              NULL          yes      interrupts on
+ *   set_finalizer add_cleanup             yes              panic (1)     yes      no
+ *     weak_create pin scan_manual
+ *   free                                  yes              panic (1)     no       no
+ *   remove_cleanup weak_get weak_destroy  yes              nothing yet   no       no
+ *     unpin unscan_manual
+ *   add_root remove_root add_stack        yes              yes           no       no
+ *     remove_stack set_percent set_limit
+ *     set_trace set_pacer_trace get_stats
+ *     set_checkmark keep_alive
+ *   set_stress                            yes              yes           no       interrupts on
+ *   work                                  yes              false         no       interrupts on
+ *   collect walk                          false            false         no       yes
+ *   dump report_leaks                     false, SIZE_MAX  the same      yes      yes
+ *   run_finalizers                        panic            0             no       no (2)
+ *   park park_idle                        yes              yes           no       no
+ *   unpark                                yes              yes           no       yes
+ *
+ * A handler is one that has left interrupts off. "Takes memory": pages of the heap, if need be;
+ * without any it says so (NULL, false, 0), and no collection is tried but by alloc. "May collect":
+ * also wait while another core does. Where it says no, a lock of the library is all that is waited
+ * for, for a moment (pin and scan_manual hold theirs while their table doubles).
+ *   (1) Of what is no object, as later too; free, pin and scan_manual take NULL.
+ *   (2) What it calls may.
  */
 #ifndef BAREHEAP_GC_H
 #define BAREHEAP_GC_H
@@ -20,6 +51,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* A zeroed object of `bytes`, scanned conservatively: every aligned word may be a pointer. */
 void *bh_gc_alloc(size_t bytes);
@@ -60,6 +95,15 @@ struct bh_gc_type {
     const char *name;         /* for who looks: bh_gc_walk() */
     uint32_t layout;          /* the library's own: 0 until the first allocation */
 };
+
+/*
+ * The macros are for C alone: they declare types inside of sizeof, and point to a literal that
+ * lives on. C++ writes the bitmap itself:
+ *
+ *   static const uint64_t node_pointers[] = {1 << 0 | 1 << 1};
+ *   static bh_gc_type node_type = {sizeof(node), node_pointers, "node", 0};
+ */
+#ifndef __cplusplus
 #define BH_GC_POINTER(type, member)                              \
     BH_GC_RUN(type, member,                                      \
               BH_GC_IS_POINTER(((type *)0)->member) &&           \
@@ -92,6 +136,7 @@ struct bh_gc_type {
 #define BH_GC_TYPE_LARGE(variable, type, ...) \
     struct bh_gc_type variable = {            \
         sizeof(type), (const uint64_t[(sizeof(type) + 511) / 512]){__VA_ARGS__}, #type, 0}
+#endif
 
 /*
  * A zeroed object of the type; `count` of them in a row; one with `tail_bytes` behind it that hold
@@ -104,7 +149,8 @@ void *bh_gc_alloc_typed_tail(struct bh_gc_type *type, size_t tail_bytes);
 
 /*
  * Gives `object` (its first byte) back at once, for an owner who knows that nothing refers to it.
- * A hint for tiny noscan objects, which share a block and stay until it dies.
+ * A hint for tiny noscan objects, which share a block and stay until it dies. A pinned one is a
+ * panic: first bh_gc_unpin(). Finalizer and cleanups are dropped, weak references become NULL.
  */
 void bh_gc_free(void *object);
 
@@ -118,13 +164,18 @@ bool bh_gc_collect(void);
 /*
  * [lo, hi) is scanned from now on as a root; lo and hi are rounded inward to words. False when the
  * table (BH_GC_MAX_ROOTS) is full. Removing takes the same lo.
+ * The heap's own regions are left out of it, those that are added later too: a heap that is a
+ * `static char heap[]` may lie in a range that is all of .data and .bss. Memory of bh_malloc(), a
+ * range inside of one region, is scanned.
  */
 #define BH_GC_MAX_ROOTS 64
 bool bh_gc_add_root(const void *lo, const void *hi);
 bool bh_gc_remove_root(const void *lo);
 
 /*
- * Keeps an object alive, wherever its references are, until as many unpins. False when memory
+ * Keeps an object alive, wherever its references are, until as many unpins. Both take its first
+ * byte (of a tiny noscan object, which shares a block, the address that the pin had); NULL does
+ * nothing, other addresses are a panic. So is bh_gc_free() of a pinned object. False when memory
  * is out.
  */
 bool bh_gc_pin(void *object);
@@ -132,7 +183,8 @@ void bh_gc_unpin(void *object);
 
 /* Stacks that no core runs on now, beside those that the port lists: the kernel keeps one of these
  * per task and stores the stack pointer in it when it switches away. 0: a core runs on it, whose
- * registers say how far it is used. Linked in until it is removed. */
+ * registers say how far it is used. Linked in until it is removed. The record is zero, but for what
+ * the kernel sets, when it is added for the first time; to add it twice is a panic. */
 struct bh_gc_stack {
     const void *lo; /* the used part is [sp, hi) */
     const void *hi;
@@ -142,18 +194,23 @@ struct bh_gc_stack {
 void bh_gc_add_stack(struct bh_gc_stack *stack);
 void bh_gc_remove_stack(struct bh_gc_stack *stack);
 
-/* A bh_malloc'd object is scanned as a root from now on, or no more (before it is freed). False
- * when memory is out. */
+/*
+ * A bh_malloc'd object is scanned as a root from now on, until as many calls of the other. It must
+ * not be freed meanwhile, nor resized by bh_realloc(), which may move it: unscan it first, and scan
+ * what bh_realloc() returns. Else the collector scans whatever is there now; a collection that
+ * notices panics. NULL does nothing; what is no manual object is a panic. False when memory is out.
+ */
 bool bh_gc_scan_manual(void *object);
 void bh_gc_unscan_manual(void *object);
 
 /*
- * When `object` (its first byte) is found unreachable, finalize(object, arg) is called once, by
- * bh_gc_run_finalizers(); the object is alive again meanwhile, and may be stored anywhere. It is
- * free when a later cycle finds it unreachable again. What it refers to is kept for the finalizer;
- * so of two objects with finalizers of which one refers to the other, that one's runs first, and
- * objects with finalizers in a ring are never freed (as Go). `arg` is scanned. NULL takes the
- * finalizer away; a new one replaces it. False when memory is out.
+ * When `object` (its first byte: what is none is a panic, here and below) is found unreachable,
+ * finalize(object, arg) is called once, by bh_gc_run_finalizers(); the object is alive again
+ * meanwhile, and may be stored anywhere. It is free when a later cycle finds it unreachable again.
+ * What it refers to is kept for the finalizer; so of two objects with finalizers of which one
+ * refers to the other, that one's runs first, and objects with finalizers in a ring are never freed
+ * (as Go). `arg` is scanned. NULL takes the finalizer away; a new one replaces it. False when
+ * memory is out.
  */
 bool bh_gc_set_finalizer(void *object, void (*finalize)(void *object, void *arg), void *arg);
 
@@ -168,8 +225,9 @@ bool bh_gc_remove_cleanup(uint64_t handle);
 
 /*
  * Runs up to `most` finalizers and cleanups that are due, finalizers first, each in the order in
- * which the cycle found them; returns how many. Interrupts on, no lock held; from a task or an idle
- * loop of the kernel's choice; they may allocate, collect, and set finalizers.
+ * which the cycle found them; returns how many. Interrupts on (off, or parked, is a panic), no lock
+ * held; from a task or an idle loop of the kernel's choice; they may allocate, collect, and set
+ * finalizers.
  * bh_port_finalizers_due() says when there is something to do.
  */
 size_t bh_gc_run_finalizers(size_t most);
@@ -323,5 +381,9 @@ static inline void bh_gc_keep_alive(const void *object)
 {
     __asm__ volatile("" : : "r"(object) : "memory");
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
  * Unless a hook says otherwise: it may be called on any core, with interrupts on or off, from an
  * interrupt handler, and with locks of ours held. It must not call back into Bareheap.
  * Hooks marked optional have a default in the library; define them only to replace it.
+ *
+ * A default is a weak definition, and a linker that has one looks into no archive for another: a
+ * hook that lies alone in an archive is left out without a word. Link hooks as objects; or name
+ * their archive with --whole-archive; or before ours and with -u bh_port_for_each_stack, and so on.
  */
 #ifndef BAREHEAP_PORT_H
 #define BAREHEAP_PORT_H
@@ -15,13 +19,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The index of the calling core, 0 to count - 1. On the path of every allocation: a register
  * read, not a lookup. Called with interrupts off where a migration would matter. */
 unsigned bh_port_core(void);
 
 /* The number of cores that will ever call us. Constant from bh_init() on where there is a
- * collector; without one it may grow, as cores (or threads that play them) come: it is then more
- * than the index of any core that has called us. The caches share their budget between so many. */
+ * collector, whose first cycle needs all of them up, or parked: one that does not answer has it
+ * abandoned after BH_STOP_TIMEOUT_NS, with nothing freed. Without a collector it may grow, as cores
+ * (or threads that play them) come: it is then more than the index of any core that has called us.
+ * The caches share their budget between so many. */
 unsigned bh_port_core_count(void);
 
 /* Writes `bytes` bytes of text to the kernel's log. Never fails; may drop. */
@@ -29,12 +39,30 @@ void bh_port_log(const char *text, size_t bytes);
 
 /* Ends the kernel, or this use of it, with `message` (a line without newline, already logged).
  * Does not return. */
-_Noreturn void bh_port_panic(const char *message);
+void bh_port_panic(const char *message) __attribute__((noreturn));
 
-/* Nanoseconds since some fixed moment, never going backwards on one core. Optional: without it the
- * clock stands still: traces say 0 ms and a core that does not stop is waited for by a count
- * of polls. */
+/*
+ * Nanoseconds since some fixed moment, never going backwards on one core. Optional: without it the
+ * clock stands still, and with it
+ *   - traces and the durations in statistics: they say 0;
+ *   - the period: no cycle starts because there was none for two minutes;
+ *   - the limiter: cycles for bh_gc_set_limit() may take more than half of the time, bounded only
+ *     by the step of growth that each needs;
+ *   - the stop timeout: a core that does not stop is waited for by a count of polls (2^26 looks,
+ *     with bh_port_wait() between them: seconds, if that does not sleep);
+ *   - backing off after that: by a count of requests, from 64 to 4096, instead of a time;
+ *   - bh_scavenge(): caches of cores that rest are not asked for, and no page is handed over
+ *     gradually unless the delay is 0.
+ */
 uint64_t bh_port_now_ns(void);
+
+/*
+ * The name of the function that holds `address`, and in *offset how far into it, from whatever
+ * table of symbols the kernel has; NULL when it has none, as the default does. The text is
+ * constant. Called on the way into a panic and for the leak report, on any core and in any state:
+ * it must take no lock and not fault. Optional.
+ */
+const char *bh_symbol_name(uintptr_t address, size_t *offset);
 
 /*
  * Interrupts core `core` (never the caller's), whose handler calls bh_handle_signal(). What the
@@ -73,7 +101,8 @@ bool bh_port_pages_wanted(size_t bytes);
 /*
  * [base, base + bytes) is free and whole pages of ours (8 KiB); the kernel may take the
  * memory behind it away, provided that it can be read and written again (contents zero or
- * unchanged) without telling us. Called with no lock of ours held. Optional.
+ * unchanged) without telling us. Called with no lock of ours held, and interrupts on unless
+ * bh_release_pages() was called with them off; may wait. Optional.
  */
 void bh_port_pages_released(void *base, size_t bytes);
 
@@ -147,6 +176,10 @@ void bh_handle_signal(uintptr_t interrupted_sp);
 uintptr_t bh_port_irq_save(void);
 void bh_port_irq_restore(uintptr_t state);
 bool bh_port_irq_enabled(void);
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 
 #endif

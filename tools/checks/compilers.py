@@ -35,12 +35,15 @@ NO_SYMBOLS = "-g0"  # nobody debugs these objects, and it is a tenth of the time
 DIAGNOSTIC = re.compile(r"^\S+?:\d+(:\d+)?: (warning|error|fatal error):|^\S+: (Assembler|error)|^ld:|\*\*\* No rule")
 
 
+def run_make(folder, *arguments):
+    command = ["make", "--no-print-directory", f"-j{os.cpu_count() or 2}", f"BUILD=build/check/{folder}", *arguments]
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
 def make(folder, target, variables):
     """Runs make; the findings are the lines that carry a diagnostic."""
-    command = ["make", "-k", "--no-print-directory", f"-j{os.cpu_count() or 2}", f"BUILD=build/check/{folder}",
-               target, *variables]
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    result = run_make(folder, "-k", target, *variables)
     output = (result.stdout + result.stderr).splitlines()
     findings = [line for line in output if DIAGNOSTIC.search(line)]
     if result.returncode and not findings:
@@ -84,4 +87,22 @@ def check_kernel_flags():
             found = make(f"{folder}-{compiler}", f"library-objects-{config}",
                          [f"EXTRA_CFLAGS=-Werror {NO_SYMBOLS} {flags}", *variables])
             findings += [f"{line} ({compiler}, {name})" for line in found]
+    return findings
+
+
+def would_make(*variables):
+    """What `make lib` would make now: the kind of each object and library."""
+    return re.findall(r"'(CC|AS|LIB)'", run_make("rebuild", "-n", "lib", "ARCH=x86_64", *variables).stdout)
+
+
+def check_rebuild():
+    """`make lib` after flags or a compiler that are not those of the last time, and after the same."""
+    flags = """EXTRA_CFLAGS=-O0 -g0 -Werror -DBH_TEXT='"a, b"'"""
+    findings = make("rebuild", "lib", ["ARCH=x86_64", flags])
+    everything = len(would_make(flags, "-B")) or 1
+    for name, variables, count in (("the same flags", (flags,), 0), ("other flags", (flags + " -DBH_DEBUG=1",), everything),
+                                   ("another compiler", (flags, "CC_x86_64=clang-14"), everything)):
+        made = len(would_make(*variables))
+        if made != count:
+            findings.append(f"mk/build.mk:1: after a make lib, one with {name} makes {made} files, not {count}")
     return findings

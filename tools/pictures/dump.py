@@ -24,6 +24,10 @@ class DumpError(Exception):
     """The text is no dump, or only a part of one."""
 
 
+class LineError(DumpError):
+    """A line says nothing that this program understands; it may be the half of one."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Span:
     base: int
@@ -124,7 +128,7 @@ class _Reader:
         getattr(self, "take_" + word, self.take_unknown)(fields)
 
     def take_unknown(self, _):
-        raise DumpError("there is a line of a kind that this version of the format does not have")
+        raise LineError("there is a line of a kind that this version of the format does not have")
 
     def take_gc(self, fields):
         dump = self.dump
@@ -163,6 +167,8 @@ class _Reader:
         self.dump.stats = dict(zip(STATS, map(int, fields), strict=True))
 
     def take_end(self, fields):
+        if int(fields[0]) < self.lines:
+            raise LineError(f"its last line counts {fields[0]} lines, but there are {self.lines}")
         if int(fields[0]) != self.lines:
             raise DumpError(f"the dump has {self.lines} of its {fields[0]} lines; the log lost some")
         self.check()
@@ -189,7 +195,7 @@ class _Reader:
 
 def read_dumps(lines):
     """Every dump in the lines, whole and checked, in order. DumpError when one is not, or none is there."""
-    dumps, reader = [], None
+    dumps, reader, lines = [], None, iter(lines)
     for line in lines:
         match = LINE.search(line)
         if not match:
@@ -204,7 +210,11 @@ def read_dumps(lines):
                 reader = _Reader(fields)
                 continue
             reader.take(word, fields)
-        except (ValueError, IndexError, TypeError) as error:
+        except (LineError, ValueError, IndexError, TypeError) as error:
+            if not any(LINE.search(later) for later in lines):
+                raise DumpError(f"the dump is truncated, inside the line: {line.strip()}") from error
+            if isinstance(error, LineError):
+                raise
             raise DumpError(f"a line cannot be read: {line.strip()}") from error
         if word == "end":
             dumps.append(reader.dump)
