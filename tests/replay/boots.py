@@ -15,8 +15,10 @@ status does, no error was printed or counted, the result is there, and its figur
 work was done. A reset, a crash, a silent exit, or a boot that nobody came to run never passes.
 """
 
+import collections
 import os
 import re
+import statistics
 import subprocess
 import sys
 import threading
@@ -34,6 +36,7 @@ KEPT_LINES = 40  # of what the image said besides, for the report of a failure
 # collector's minimum.
 OVERHEAD_PERCENT = {"alloc": 35, "gc": 300}
 OVERHEAD_FROM_BYTES = {"alloc": 1 << 20, "gc": 2 << 20}
+MEAN_RATIO = 1.15  # in mode alloc, over all traces: the most for peak heap / peak live, geometric mean
 FORCED_COLLECTIONS = 4  # that every replay in mode gc ends with
 
 
@@ -184,6 +187,22 @@ class Boot:
         if overhead and overhead >= bar and self.figure("peak_live") >= OVERHEAD_FROM_BYTES[self.mode]:
             self.errors.append(f"the heap took {overhead:.1f} % more than the live objects at their peak; "
                                f"the bar in mode {self.mode} is {bar} %")
+
+
+def worst_means(boots, traces):
+    """{board: (mean, cores)}: the geometric mean of peak heap / peak live in mode alloc, for the number of
+    cores where it is highest. Of boards that have replayed all of `traces`, with any number of cores."""
+    ratios = collections.defaultdict(dict)  # (board, cores) -> trace -> ratio
+    for boot in boots:
+        if boot.mode == "alloc" and boot.figure("peak_live") and not boot.figure("red_zones"):
+            ratio = boot.figure("peak_heap") / boot.figure("peak_live")
+            ratios[boot.machine.name, boot.cores][boot.trace] = ratio
+    worst = {}
+    for (board, cores), of_trace in ratios.items():
+        if set(traces) <= set(of_trace):
+            mean = statistics.geometric_mean(of_trace[trace] for trace in traces)
+            worst[board] = max(worst.get(board, (0, 0)), (mean, cores))
+    return worst
 
 
 def run_to_verdict(boot, command_of, on_line, on_end):
