@@ -263,11 +263,11 @@ void work_wait(unsigned round)
 
 bool work_enter(void)
 {
-    /* Relaxed: a guess; the compare-and-swap decides. */
-    uint32_t gate = atomic_load_relaxed(&work_gate);
+    /* Acquire: pairs with work_open(); work_most is this gate's. */
+    uint32_t gate = atomic_load_acquire(&work_gate);
     while ((gate & WORK_OPEN) && (gate & ~WORK_OPEN) < atomic_load_relaxed(&work_most)) {
-        /* Acquire: pairs with work_open(); ring and workers are seen. */
-        if (atomic_cas_acquire(&work_gate, &gate, gate + 1))
+        /* Acquire, also when it fails: pairs with work_open(); ring and workers are seen. */
+        if (atomic_cas_acq_rel(&work_gate, &gate, gate + 1))
             return true;
     }
     return false;
@@ -281,7 +281,7 @@ void work_leave(void)
 
 void work_open(unsigned most)
 {
-    /* Relaxed: ordered by the release below; who reads an older one is not let in by it. */
+    /* Relaxed: ordered by the release below. */
     atomic_store_relaxed(&work_most, most);
     atomic_store_release(&work_gate, WORK_OPEN); /* pairs with work_enter() */
 }

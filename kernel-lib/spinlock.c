@@ -61,7 +61,7 @@ uint32_t spinlock_ranks_held(void)
 }
 
 /* The ranks that a core may not hold when it takes one of rank `rank`: that and all above, and
- * for one of our own all of those, because a waiter may park for a stop (see wait below). */
+ * for one of our own all of those: waiters do not look for a stop (see wait below). */
 static uint32_t spinlock_forbidden_ranks(enum lock_rank rank)
 {
     uint32_t forbidden = ~(uint32_t)0 << rank;
@@ -130,8 +130,7 @@ static bool spinlock_try_unchecked(struct spinlock *lock)
 }
 
 /* Ranks whose waiters wait on, stop or no stop; spinlock.h says why. */
-#define SPINLOCK_DEAF_RANKS \
-    ((uint32_t)1 << LOCK_CENTRAL | (uint32_t)1 << LOCK_PAGE_HEAP | (uint32_t)1 << LOCK_LOG)
+#define SPINLOCK_DEAF_RANKS (SPINLOCK_LONE_RANKS | (uint32_t)1 << LOCK_LOG)
 
 /* Looks at a lock before the port hears of it: a few critical sections' time. */
 #define SPINLOCK_LOOKS_PER_WAIT 64

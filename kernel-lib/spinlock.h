@@ -8,9 +8,11 @@
  *    section is seen to happen before it. Pairs with the release store in spinlock_release().
  * 3. Waiting reads the word without writing it, and between reads calls the wait hook: a core
  *    that waits with interrupts off cannot take the stop interrupt, so it looks for the stop itself
- *    and stands still (gc/stop.c). Not for the allocator's locks, whose holders always come to
+ *    and stands still (gc/stop.c). Not for the library's own locks, whose holders always come to
  *    their end, stop or no stop: there a waiter may be carrying a span from one list to another,
- *    and a collection may see it only when it is done. Nor for the console's, taken under others.
+ *    and a collection may see it only when it is done; or it may be in an interrupt handler with a
+ *    stack of its own, so that what it interrupted would be seen by nobody. Nor for the console's,
+ *    taken under others.
  * 4. Debug builds keep a mask of the ranks each core holds: taking a rank at or under one that is
  *    held is a panic that names both.
  */
