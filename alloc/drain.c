@@ -118,16 +118,28 @@ BH_COLD void drain_others(void)
     }
 }
 
-BH_COLD void drain_idle(uint64_t now_ns)
+/* Whether any cache has something in it. One that was asked counts as well: its core may not
+ * answer. */
+static BH_COLD bool drain_look(void)
 {
-    static uint64_t next_ns;
-    if (now_ns < next_ns || !port_has_signal_core())
-        return;
-    next_ns = now_ns + DRAIN_IDLE_NS;
+    bool any = false;
     for (unsigned core = 0; core < bh_port_core_count(); core++) {
         struct cache_look look = cache_look(core);
         if (look.objs > 0 && look.state == drain_last_look[core])
             drain_ask(core);
         drain_last_look[core] = look.state;
+        any |= look.objs > 0;
     }
+    return any;
+}
+
+BH_COLD uint64_t drain_idle(uint64_t now_ns)
+{
+    static uint64_t next_ns;
+    if (!port_has_signal_core())
+        return UINT64_MAX;
+    if (now_ns < next_ns)
+        return next_ns - now_ns;
+    next_ns = now_ns + DRAIN_IDLE_NS;
+    return drain_look() ? DRAIN_IDLE_NS : UINT64_MAX;
 }

@@ -31,11 +31,13 @@
 void drain_others(void);
 
 /*
- * Asks each other core to empty its cache that has done nothing with it since the call before;
- * does not wait. Calls in less than DRAIN_IDLE_NS after one that looked do nothing. `now_ns` is the
- * port's clock. One core at a time; interrupts on.
+ * Looks at all caches, and asks each core to empty its own that has done nothing with it since the
+ * look before; does not wait for them. A call within DRAIN_IDLE_NS of the last look does nothing.
+ * Returns the nanoseconds until it wants to look again: UINT64_MAX when it has looked just now and
+ * found no cached object, and where the port cannot interrupt cores. `now_ns` is the port's clock.
+ * One core at a time; interrupts on.
  */
 #define DRAIN_IDLE_NS 1000000000ULL
-void drain_idle(uint64_t now_ns);
+uint64_t drain_idle(uint64_t now_ns);
 
 #endif

@@ -285,25 +285,42 @@ static BH_COLD bool pass_go_on(void)
     return true;
 }
 
-/* The step itself; returns how long to rest. */
+static BH_COLD uint64_t shorter(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
+/* The looks of a pass that is under way or due now; returns how long until there is more to do. */
+static BH_COLD uint64_t pass_step(void)
+{
+    if (!passes.under_way)
+        pass_begin();
+    passes.under_way = pass_go_on();
+    uint64_t end_ns = bh_port_now_ns();
+    uint64_t pause_ns = atomic_load_relaxed(&delay_ns);
+    passes.due_ns = end_ns + pause_ns < end_ns ? UINT64_MAX : end_ns + pause_ns;
+    return passes.under_way || pause_ns < WAIT_MIN_NS ? WAIT_MIN_NS : pause_ns;
+}
+
+/* The pace comes before the next look after caches: it holds for both. */
 static BH_COLD uint64_t gradual_step(void)
 {
     uint64_t start_ns = bh_port_now_ns();
+    uint64_t look_ns = drain_idle(start_ns);
     if (!passes.under_way && start_ns < passes.due_ns)
-        return passes.due_ns - start_ns;
-    if (!passes.under_way) {
-        drain_idle(
-            start_ns); /* cores that have rested since the last pass give their caches back */
-        pass_begin();
-    }
-    passes.under_way = pass_go_on();
+        return shorter(passes.due_ns - start_ns, look_ns);
+    uint64_t pause_ns = shorter(pass_step(), look_ns);
     uint64_t end_ns = bh_port_now_ns();
-    uint64_t wait_ns = end_ns > start_ns ? PACE * (end_ns - start_ns) : 0;
-    uint64_t pause_ns = atomic_load_relaxed(&delay_ns);
-    passes.due_ns = end_ns + pause_ns < end_ns ? UINT64_MAX : end_ns + pause_ns;
-    if (passes.under_way || pause_ns < WAIT_MIN_NS)
-        pause_ns = WAIT_MIN_NS;
-    return wait_ns > pause_ns ? wait_ns : pause_ns;
+    uint64_t rest_ns = end_ns > start_ns ? PACE * (end_ns - start_ns) : 0;
+    return rest_ns > pause_ns ? rest_ns : pause_ns;
+}
+
+/* What idle cores had cached may end in pages that are handed over at once. */
+static BH_COLD uint64_t eager_step(void)
+{
+    uint64_t look_ns = drain_idle(bh_port_now_ns());
+    hand_over_deferred();
+    return shorter(look_ns, WAIT_EAGER_NS);
 }
 
 BH_COLD uint64_t bh_scavenge(void)
@@ -311,12 +328,10 @@ BH_COLD uint64_t bh_scavenge(void)
     uint32_t mode = atomic_load_relaxed(&release_mode);
     if (mode == BH_RELEASE_NEVER)
         return UINT64_MAX;
-    if (mode == BH_RELEASE_EAGER)
-        return hand_over_deferred(), WAIT_EAGER_NS;
     /* Acquire: pairs with the release below. Two cores do not step at once: the pace is for all. */
     if (!arch_irq_enabled() || atomic_exchange_acquire(&passes.busy, 1))
         return WAIT_MIN_NS;
-    uint64_t wait_ns = gradual_step();
+    uint64_t wait_ns = mode == BH_RELEASE_EAGER ? eager_step() : gradual_step();
     atomic_store_release(&passes.busy, 0); /* pairs with the exchange above */
     return wait_ns;
 }

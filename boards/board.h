@@ -93,11 +93,16 @@ enum board_stepping {
 enum board_stepping board_stepping(void);
 
 /*
- * Called first thing at every interrupt that is taken, with the saved program counter. The weak
- * default calls bh_restart_fixup(pc), as any other has to: tests count restarts in here, and leave
- * the fixup out to see that it is missed.
+ * Called at every interrupt that is taken, before its handler and behind bh_restart_fixup(), with
+ * the saved program counter and what it was before: they differ when a restartable sequence was
+ * interrupted. The weak default does nothing. Tests count restarts in here, and write `interrupted`
+ * back to see that the fixup is missed.
  */
-void board_on_interrupt(uintptr_t *pc);
+void board_on_interrupt(uintptr_t *pc, uintptr_t interrupted);
+
+/* What bh_port_now_ns() answers when the board's clock says `ns`; the weak default says the same.
+ * Tests put a clock of their own in here (tests/unit/clock.h). */
+uint64_t board_on_clock(uint64_t ns);
 
 /*
  * Called by bh_port_panic() before the machine ends, with the message; a test that expects a
@@ -110,7 +115,8 @@ void board_on_panic(const char *message);
 void board_on_pages_released(void *base, size_t bytes);
 
 /* Called first at every exception the board reports, with its report's first line (without the
- * addresses that vary). The weak default does nothing. */
-void board_on_exception(const char *what);
+ * addresses that vary) and the address that was accessed; 0 when it was no access that failed. The
+ * weak default does nothing. */
+void board_on_exception(const char *what, uintptr_t address);
 
 #endif

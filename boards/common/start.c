@@ -40,14 +40,21 @@ __attribute__((weak)) void board_on_pages_released(void *base, size_t bytes)
     (void)bytes;
 }
 
-__attribute__((weak)) void board_on_interrupt(uintptr_t *pc)
+__attribute__((weak)) void board_on_interrupt(uintptr_t *pc, uintptr_t interrupted)
 {
-    bh_restart_fixup(pc);
+    (void)pc;
+    (void)interrupted;
 }
 
-__attribute__((weak)) void board_on_exception(const char *what)
+__attribute__((weak)) uint64_t board_on_clock(uint64_t ns)
+{
+    return ns;
+}
+
+__attribute__((weak)) void board_on_exception(const char *what, uintptr_t address)
 {
     (void)what;
+    (void)address;
 }
 
 void start_set_command_line(const char *text)
@@ -89,7 +96,7 @@ static _Noreturn void stay(void)
         arch_pause();
 }
 
-void start_report_exception(const char *what)
+void start_report_exception(const char *what, uintptr_t address)
 {
     if (!console_claim())
         stay();
@@ -98,7 +105,7 @@ void start_report_exception(const char *what)
         board_exit(1);
     }
     reporting = true;
-    board_on_exception(what);
+    board_on_exception(what, address);
     print_log("exception: %s on core %u\n", what, bh_port_core());
 }
 

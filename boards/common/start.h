@@ -25,10 +25,11 @@ _Noreturn void start_main(void);
 
 /*
  * Opens the report of a fatal exception named `what` ("page fault"), interrupts off: claims the
- * console, calls board_on_exception(what) and logs "exception: <what> on core <n>\n". A second
- * exception inside a report ends the machine; a core that comes while another reports stays here.
- * The board logs registers, addresses and backtrace after it and ends with bh_port_panic(what).
+ * console, calls board_on_exception(what, address) and logs "exception: <what> on core <n>\n". The
+ * address is that of the access that failed, 0 where none did. A second exception inside a report
+ * ends the machine; a core that comes while another reports stays here. The board logs registers,
+ * addresses and backtrace after it and ends with bh_port_panic(what).
  */
-void start_report_exception(const char *what);
+void start_report_exception(const char *what, uintptr_t address);
 
 #endif

@@ -35,9 +35,10 @@ struct fault_place {
 static bool fault_reports;      /* this is a board image */
 static uint32_t fault_reporter; /* the core that reports, plus 1 */
 
-__attribute__((weak)) void board_on_exception(const char *what)
+__attribute__((weak)) void board_on_exception(const char *what, uintptr_t address)
 {
     (void)what;
+    (void)address;
 }
 
 #ifdef REG_RIP /* as <ucontext.h> of x86-64 spells it; other CPUs have fields */
@@ -105,7 +106,7 @@ static void fault_on_signal(int signal_number, siginfo_t *info, void *context)
     fault_claim();
     fault_read_registers(context, &place);
     const char *what = fault_name(signal_number, &place);
-    board_on_exception(what);
+    board_on_exception(what, signal_number == SIGSEGV ? place.address : 0);
     print_log("exception: %s on core %u\n", what, host_self.core);
     print_log("  address %p  pc %p  sp %p\n", (void *)place.address, (void *)place.pc,
               (void *)place.sp);

@@ -25,7 +25,7 @@
  * reserved) out, so that lies between the frame and the stack proper, and is read as well.
  *
  * Restartable sequences: a signal that is taken at once first moves the program counter in its
- * ucontext out of an interrupted sequence (board_on_interrupt). One that is put off needs no fixup
+ * ucontext out of an interrupted sequence (entry_fixup). One that is put off needs no fixup
  * when it is taken: then it is a call from host_irq_enable(), and in a sequence nothing is called.
  *
  * ThreadSanitizer puts off a handler until the thread's next atomic access or blocking call, and
@@ -43,6 +43,7 @@
 #define _GNU_SOURCE
 #include "arch/arch.h"
 #include "boards/board.h"
+#include "boards/entry.h"
 #include "boards/host/internal.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/check.h"
@@ -95,9 +96,10 @@ uintptr_t *host_saved_pc(void *context)
 }
 #endif
 
-__attribute__((weak)) void board_on_interrupt(uintptr_t *pc)
+__attribute__((weak)) void board_on_interrupt(uintptr_t *pc, uintptr_t interrupted)
 {
-    bh_restart_fixup(pc);
+    (void)pc;
+    (void)interrupted;
 }
 
 static void irq_on_signal(int signal_number, siginfo_t *info, void *context)
@@ -108,7 +110,7 @@ static void irq_on_signal(int signal_number, siginfo_t *info, void *context)
     if (host_self.masked) {
         (void)atomic_or_relaxed(&host_self.pending, bit); /* relaxed: see irq_take() */
     } else {
-        board_on_interrupt(host_saved_pc(context));
+        entry_fixup(host_saved_pc(context));
         irq_take(bit);
     }
     errno = saved_errno;

@@ -38,6 +38,11 @@ __attribute__((weak)) void board_on_panic(const char *message)
     (void)message;
 }
 
+__attribute__((weak)) uint64_t board_on_clock(uint64_t ns)
+{
+    return ns;
+}
+
 void host_become_board(void)
 {
     log_file = STDOUT_FILENO;
@@ -63,7 +68,7 @@ void board_putc(char c)
 
 uint64_t bh_port_now_ns(void)
 {
-    return posix_now_ns();
+    return board_on_clock(posix_now_ns());
 }
 
 void bh_port_wait(unsigned round)

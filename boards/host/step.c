@@ -6,7 +6,7 @@
  * 1. With the trap flag set (boards/common/step_x86_64.h) each instruction ends in SIGTRAP. The
  *    kernel clears the flag for the handler; the flag in its ucontext decides how it goes on.
  * 2. The signal counts. Behind instruction `n`, and if interrupts are on there, it
- *    is the interrupt: board_on_interrupt() first, then the handler, then the flag goes off.
+ *    is the interrupt: entry_fixup() first, then the handler, then the flag goes off.
  * 3. All earlier ones return at once, without the fixup: they touch nothing that a restartable
  *    sequence looks at, and to move the program counter back each time would be no progress.
  *
@@ -15,6 +15,7 @@
  */
 #define _GNU_SOURCE
 #include "boards/board.h"
+#include "boards/entry.h"
 #include "boards/host/internal.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/check.h"
@@ -28,7 +29,7 @@ static void step_take(void *context, void (*handler)(void))
 {
     host_self.masked = 1;
     compiler_barrier();
-    board_on_interrupt(host_saved_pc(context));
+    entry_fixup(host_saved_pc(context));
     handler();
     host_irq_enable();
 }

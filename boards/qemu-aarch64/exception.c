@@ -171,8 +171,9 @@ _Noreturn void exception_report(const struct exception_frame *frame, enum except
     if (kind == EXCEPTION_SYNCHRONOUS && firmware_is_semihosting(frame->pc))
         firmware_exit_without_semihosting();
     const char *name = exception_name(frame, kind);
-    start_report_exception(name);
-    if (kind == EXCEPTION_SYNCHRONOUS && is_abort(frame->esr))
+    bool abort = kind == EXCEPTION_SYNCHRONOUS && is_abort(frame->esr);
+    start_report_exception(name, abort ? frame->far : 0);
+    if (abort)
         report_abort(frame);
     report_place(frame);
     bh_port_panic(name);

@@ -3,7 +3,7 @@
  * What each interrupt does, and the ways to send, await and mask them.
  *
  * 1. vectors.S has saved everything; interrupt_dispatch() first moves an interrupted restartable
- *    sequence back to its start (board_on_interrupt), then takes pending interrupts until none is
+ *    sequence back to its start (entry_fixup), then takes pending interrupts until none is
  *    left, and calls each one's handler.
  * 2. SGI_WAKE does nothing: arriving is its purpose, it ends machine_sleep().
  * 3. SGI_SIGNAL is bh_port_signal_core(): it calls bh_handle_signal() with the interrupted stack
@@ -16,6 +16,7 @@
 
 #include "boards/board.h"
 #include "boards/common/machine.h"
+#include "boards/entry.h"
 #include "boards/qemu-aarch64/gic.h"
 #include "boards/qemu-aarch64/timer.h"
 #include "kernel-lib/check.h"
@@ -50,7 +51,7 @@ static void handle(unsigned id, uintptr_t interrupted_sp)
 
 void interrupt_dispatch(struct interrupt_frame *frame, uintptr_t interrupted_sp)
 {
-    board_on_interrupt(&frame->pc);
+    entry_fixup(&frame->pc);
     for (;;) {
         uint32_t acknowledged = gic_acknowledge();
         if (gic_id(acknowledged) >= GIC_ID_FIRST_SPECIAL)

@@ -7,7 +7,7 @@
  *    sets PSTATE.SS lets the core execute one instruction and then take an exception, interrupts on
  *    or off. Exceptions set PSTATE.D, so handlers are not stepped.
  * 2. The exception counts. Behind instruction `n`, and if interrupts are on there,
- *    it is the interrupt: board_on_interrupt() first, then the handler, then no more steps.
+ *    it is the interrupt: entry_fixup() first, then the handler, then no more steps.
  * 3. All earlier ones return at once, without the fixup: they touch nothing that a restartable
  *    sequence looks at, and to move the program counter back each time would be no progress.
  *
@@ -16,6 +16,7 @@
  * locks do.
  */
 #include "boards/board.h"
+#include "boards/entry.h"
 #include "boards/qemu-aarch64/cores.h"
 #include "boards/qemu-aarch64/interrupts.h"
 #include "boards/qemu-aarch64/sysreg.h"
@@ -60,7 +61,7 @@ void step_dispatch(struct interrupt_frame *frame, uintptr_t interrupted_sp)
     if (frame->pstate & PSTATE_I)
         return;
     step->outcome = BOARD_TAKEN;
-    board_on_interrupt(&frame->pc);
+    entry_fixup(&frame->pc);
     step->handler();
 }
 

@@ -49,7 +49,7 @@ static uint64_t count_now(void)
 
 uint64_t bh_port_now_ns(void)
 {
-    return (uint64_t)((unsigned __int128)count_now() * scale >> SCALE_SHIFT);
+    return board_on_clock((uint64_t)((unsigned __int128)count_now() * scale >> SCALE_SHIFT));
 }
 
 static uint64_t ns_to_counts(uint64_t ns)

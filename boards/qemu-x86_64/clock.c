@@ -13,6 +13,7 @@
 #include "boards/qemu-x86_64/clock.h"
 
 #include "arch/arch.h"
+#include "boards/board.h"
 #include "boards/qemu-x86_64/cpu.h"
 #include "kernel-lib/check.h"
 
@@ -84,7 +85,8 @@ void clock_init(void)
 
 uint64_t bh_port_now_ns(void)
 {
-    return (uint64_t)((unsigned __int128)(arch_cycles() - start_cycles) * factor >> 32);
+    uint64_t cycles = arch_cycles() - start_cycles;
+    return board_on_clock((uint64_t)((unsigned __int128)cycles * factor >> 32));
 }
 
 void clock_delay_ns(uint64_t ns)

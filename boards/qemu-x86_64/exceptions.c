@@ -130,7 +130,7 @@ static void report_registers(const struct interrupt_frame *f)
 _Noreturn void exception_report(const struct interrupt_frame *frame)
 {
     const char *name = exception_name(frame);
-    start_report_exception(name);
+    start_report_exception(name, frame->vector == PAGE_FAULT ? cpu_read_cr2() : 0);
     if (frame->vector == PAGE_FAULT)
         report_page_fault(frame->error_code);
     print_log("  vector %llu, error code 0x%llx\n", (unsigned long long)frame->vector,

@@ -5,7 +5,7 @@
  * reported by exceptions.c and end the machine, NMIs included; but for the debug exception, with
  * which tests step through code (step.c).
  *
- * Restartable sequences: what is taken and returns goes through board_on_interrupt() before its
+ * Restartable sequences: what is taken and returns goes through entry_fixup() before its
  * handler, which may allocate. What ends the machine does not: nothing is resumed, and the
  * report is to say where it was.
  *
@@ -14,6 +14,7 @@
  */
 #include "boards/qemu-x86_64/interrupts.h"
 
+#include "boards/entry.h"
 #include "boards/qemu-x86_64/apic.h"
 #include "boards/qemu-x86_64/core.h"
 #include <bareheap/port.h>
@@ -120,6 +121,6 @@ void interrupt_dispatch(struct interrupt_frame *frame)
         exception_report(frame);
     /* The debug exception is an interrupt only when it stands for one: see step.c. */
     if (frame->vector != EXCEPTION_DEBUG)
-        board_on_interrupt(&frame->rip);
+        entry_fixup(&frame->rip);
     handler(frame);
 }

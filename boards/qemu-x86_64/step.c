@@ -6,12 +6,13 @@
  * 1. With the trap flag set (boards/common/step_x86_64.h) each instruction ends in a debug
  *    exception. Its entry clears the flag, so handlers are not stepped; IRETQ brings it back.
  * 2. The exception counts. Behind instruction `n`, and if interrupts are on there,
- *    it is the interrupt: board_on_interrupt() first, then the handler, then the flag goes off.
+ *    it is the interrupt: entry_fixup() first, then the handler, then the flag goes off.
  * 3. All earlier ones return at once, without the fixup: they touch nothing that a restartable
  *    sequence looks at, and to move the program counter back each time would be no progress.
  */
 #include "boards/board.h"
 #include "boards/common/step_x86_64.h"
+#include "boards/entry.h"
 #include "boards/qemu-x86_64/core.h"
 #include "boards/qemu-x86_64/interrupts.h"
 
@@ -26,7 +27,7 @@ static void step_count(struct step_state *step, struct interrupt_frame *frame)
     if (!(frame->rflags & RFLAGS_INTERRUPT))
         return;
     step->outcome = BOARD_TAKEN;
-    board_on_interrupt(&frame->rip);
+    entry_fixup(&frame->rip);
     step->handler();
 }
 

@@ -144,9 +144,10 @@ static void guard_of_core_0(void)
 
 static bool fault_in_report;
 
-void board_on_exception(const char *what)
+void board_on_exception(const char *what, uintptr_t address)
 {
     (void)what;
+    (void)address;
     if (fault_in_report)
         null_write();
 }

@@ -41,6 +41,8 @@ static struct totals totals;
 static uint32_t running_failures;
 static const char *running_skip;
 
+static uintptr_t running_fault; /* where a TEST_FAULTS() case is to fault; 0: nowhere */
+
 /* --- Which cases -------------------------------------------------------------------------- */
 
 static bool is_alone(const struct harness_case *c)
@@ -182,6 +184,7 @@ static void run_case(const struct harness_case *c)
     running_number++;
     running_failures = 0;
     running_skip = NULL;
+    running_fault = 0;
     running_since_ns = bh_port_now_ns();
     harness_random_start(c->name);
     print_log("# run %s\n", c->name);
@@ -257,7 +260,23 @@ void board_on_panic(const char *message)
     end_by("panic", message);
 }
 
-void board_on_exception(const char *what)
+void harness_fault_at(const volatile void *address)
 {
+    running_fault = (uintptr_t)address;
+}
+
+/* A failed access as the boards call it: x86-64 and the host one way, AArch64 the other. */
+static bool is_fault(const char *what)
+{
+    return string_equal(what, "page fault") || string_equal(what, "data abort");
+}
+
+void board_on_exception(const char *what, uintptr_t address)
+{
+    if (running_fault != 0 && is_fault(what) && address == running_fault)
+        what = HARNESS_FAULT;
+    else if (running_fault != 0)
+        print_log("# expected a fault at 0x%zx, not at 0x%zx\n", (size_t)running_fault,
+                  (size_t)address);
     end_by("exception", what);
 }

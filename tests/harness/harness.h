@@ -45,6 +45,11 @@ struct harness_case {
 /* A case that must end in a panic (or an exception report) whose message matches `text`. */
 #define TEST_PANICS(name, text) HARNESS_CASE(name, HARNESS_PANICS, text)
 
+/* A case that must end in a failed access of memory, reported by the board, at the very address
+ * that the case has given to harness_fault_at(). */
+#define TEST_FAULTS(name) HARNESS_CASE(name, HARNESS_PANICS, HARNESS_FAULT)
+#define HARNESS_FAULT     "fault at the address given"
+
 /*
  * A case that breaks something on purpose, such as a protection that it leaves out, and is on the
  * look for the damage: it passes when it panics or runs into an exception, with whatever words.
@@ -92,6 +97,9 @@ bool harness_expect_eq(uint64_t a, uint64_t b, const char *what, const char *fil
 
 /* Marks the running case as skipped, with the reason. */
 void harness_skip(const char *reason);
+
+/* In a TEST_FAULTS() case: where the next access is to fault. */
+void harness_fault_at(const volatile void *address);
 
 /* A line of commentary in the output ("# ..."). */
 void harness_note(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -65,6 +65,7 @@ BOARDS = (("host", 4), ("qemu-x86_64", 4), ("qemu-aarch64", 4))
 CASES = (
     ("good_*", [], ""),
     ("good_panic", [], ""),
+    ("good_fault", [], ""),
     ("good_alone", [], ""),
     ("bad_expectation", ["bad_expectation"], "expected 6 * 7 == 54, but 42 (0x2a) is not 54"),
     ("bad_requirement", ["bad_requirement"], "expected board_cores() == 0"),
@@ -74,6 +75,9 @@ CASES = (
     ("bad_exit", ["bad_exit"], "no end marker"),
     ("bad_then_panic", ["bad_then_panic"], "expected 6 * 7 == 54"),
     ("bad_panic_text", ["bad_panic_text"], "expected: selftest: one thing"),
+    ("bad_fault_elsewhere", ["bad_fault_elsewhere"], ", not at 0x10"),
+    ("bad_fault_unsaid", ["bad_fault_unsaid"], "expected: fault at the address given"),
+    ("bad_fault_of_another_kind", ["bad_fault_of_another_kind"], ", not at 0x0"),
     ("bad_no_panic", ["bad_no_panic"], "should have panicked"),
 )
 
@@ -142,7 +146,7 @@ def run_runner(*options):
 def check_runner(score):
     good = run_runner("--case", "good_*", "--slowest", "2")
     last = good.stdout.splitlines()[-1:]
-    score.check("runner: good run", None if good.returncode == 0 and last == ["6 passed, 0 failed"] else good.stdout)
+    score.check("runner: good run", None if good.returncode == 0 and last == ["7 passed, 0 failed"] else good.stdout)
     slowest = re.findall(r"^ +([\d.]+) s  good_\w+ on host debug 2 cores$", good.stdout, re.M)
     score.check("runner: the slowest cases",
                 None if len(slowest) == 2 and float(slowest[0]) >= float(slowest[1]) else good.stdout)

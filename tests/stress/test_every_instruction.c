@@ -255,11 +255,11 @@ TEST(interrupts_at_every_instruction)
         return;
     }
     harness_heap();
-    uint64_t restarts = interrupts_count(0).restarts;
+    uint64_t restarts = interrupts_restarts(0);
     uint64_t tried = 0;
     for (enum operation_name name = 0; name < OP_COUNT; name++)
         tried += run_operation(name, DENSE_MOST);
-    restarts = interrupts_count(0).restarts - restarts;
+    restarts = interrupts_restarts(0) - restarts;
     while (live_count > 0)
         live_free();
     bh_heap_verify();

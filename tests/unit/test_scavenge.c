@@ -6,10 +6,12 @@
  * That memory of the process goes away with it: tests/host/resident.c. The page heap's own answers
  * while pages come and go: test_page_heap.c.
  */
+#include "alloc/drain.h"
 #include "alloc/page_heap.h"
 #include "alloc/poison.h"
 #include "arch/arch.h"
 #include "kernel-lib/memory.h"
+#include "tests/unit/clock.h"
 #include "tests/unit/heap_test.h"
 #include <bareheap/gc.h>
 
@@ -23,6 +25,8 @@ static struct {
     size_t most_bytes; /* in one call */
     bool wrong;        /* not whole pages, with interrupts off, or with a lock held */
     bool takes;        /* the hook clears the pages */
+    bool verifies;     /* the hook has a look at the heap that it is called from */
+    uint64_t takes_ns; /* what a call takes by a clock that stands still else */
 } seen;
 
 void board_on_pages_released(void *base, size_t bytes)
@@ -34,6 +38,10 @@ void board_on_pages_released(void *base, size_t bytes)
     if ((uintptr_t)base % PAGE_BYTES || bytes % PAGE_BYTES || bytes == 0 || !arch_irq_enabled() ||
         spinlock_ranks_held())
         atomic_store_relaxed(&seen.wrong, true);
+    if (seen.takes_ns)
+        clock_advance(seen.takes_ns);
+    if (seen.verifies)
+        bh_heap_verify();
     if (!seen.takes)
         return;
     poison_lift((uintptr_t)base, bytes);
@@ -164,6 +172,7 @@ TEST_ALONE(scavenge_gradually_keeps_a_tenth)
 {
     start(32 * MIB);
     bh_set_release_delay(0);
+    seen.verifies = true;
     void *object = bh_malloc(10 * MIB);
     scavenge_until_quiet();
     struct bh_stats s = stats_now();
@@ -208,9 +217,71 @@ TEST_ALONE(scavenge_waits_for_the_delay)
     for (unsigned i = 0; i < 100; i++)
         bh_scavenge();
     EXPECT_EQ(take_seen(), 0);
+    clock_stop();
+    clock_advance(DRAIN_IDLE_NS);              /* a look after caches is due, the last for now */
     EXPECT(bh_scavenge() > (uint64_t)1 << 61); /* after that long, please */
     bh_set_release_delay(UINT64_MAX);
     EXPECT(bh_scavenge() > 0);
+    clock_resume();
+}
+
+#define FIVE_MINUTES_NS 300000000000u
+#define MOMENT_NS       1000000u
+
+/* Steps until the pass has come to its end, while time stands still. */
+static uint64_t scavenge_pass(void)
+{
+    uint64_t wait_ns;
+    do
+        wait_ns = bh_scavenge();
+    while (wait_ns <= MOMENT_NS);
+    return wait_ns;
+}
+
+/* The first pass leaves its marks, the second one takes what has them, five minutes later. */
+TEST_ALONE(scavenge_waits_for_five_minutes_unless_told)
+{
+    start(16 * MIB);
+    size_t free_bytes = stats_now().free_page_bytes;
+    clock_stop();
+    for (unsigned pass = 0; pass < 3; pass++) {
+        EXPECT_EQ(take_seen(), pass == 2 ? free_bytes : 0);
+        (void)scavenge_pass();
+        clock_advance(FIVE_MINUTES_NS - MOMENT_NS);
+        size_t calls = seen.calls;
+        for (unsigned i = 0; i < 100; i++)
+            EXPECT_EQ(bh_scavenge(), MOMENT_NS);
+        EXPECT_EQ(seen.calls, calls);
+        clock_advance(MOMENT_NS);
+    }
+    clock_resume();
+}
+
+/* Whoever waits as long as he is told spends a hundredth of his time on it: 99 parts of rest after
+ * each part of work. That something is cached, and wants to be looked at in a second, is no reason
+ * to rest for less. */
+TEST_ALONE(scavenge_takes_one_percent_of_the_time)
+{
+    uint64_t worked_ns = 0, most_ns = 0;
+    start(16 * MIB);
+    bh_set_release_delay(0);
+    clock_stop();
+    seen.takes_ns = 7 * MOMENT_NS;
+    for (unsigned i = 0; i < 40; i++) {
+        uint64_t start_ns = bh_port_now_ns();
+        bh_free(bh_malloc(100));
+        uint64_t wait_ns = bh_scavenge();
+        uint64_t took_ns = bh_port_now_ns() - start_ns;
+        EXPECT(wait_ns >= 99 * took_ns);
+        EXPECT(wait_ns <= 100 * took_ns + MOMENT_NS);
+        worked_ns += took_ns;
+        most_ns = took_ns > most_ns ? took_ns : most_ns;
+        clock_advance(wait_ns);
+    }
+    EXPECT_EQ(most_ns, 4 * seen.takes_ns); /* four pieces, and 2.8 s of rest */
+    EXPECT(worked_ns >= 15 * seen.takes_ns);
+    EXPECT(take_seen() >= 15 * MIB);
+    clock_resume();
 }
 
 /* A pass meets the rest of a run that it has marked, and that was used meanwhile, once more: not

@@ -54,6 +54,17 @@ TEST_PANICS(good_panic, "selftest: object 0x* of class * is not ours")
     bh_panic("selftest: object %p of class %d is not ours", (void *)&arrivals, 7);
 }
 
+static void write_to(uintptr_t address)
+{
+    *(volatile uint64_t *)address = 1; /* NOLINT: nothing is there */
+}
+
+TEST_FAULTS(good_fault)
+{
+    harness_fault_at((void *)(uintptr_t)16); /* NOLINT: nothing is there */
+    write_to(16);
+}
+
 TEST_ALONE(good_alone)
 {
     EXPECT(board_cores() > 0);
@@ -96,6 +107,24 @@ TEST(bad_exit)
 TEST_PANICS(bad_panic_text, "selftest: one thing")
 {
     bh_panic("selftest: another thing");
+}
+
+TEST_FAULTS(bad_fault_elsewhere)
+{
+    harness_fault_at(&arrivals);
+    write_to(16);
+}
+
+TEST_FAULTS(bad_fault_unsaid)
+{
+    write_to(16);
+}
+
+/* An exception, but of another kind. */
+TEST_FAULTS(bad_fault_of_another_kind)
+{
+    harness_fault_at(&arrivals);
+    __builtin_trap();
 }
 
 TEST_PANICS(bad_no_panic, "selftest: a panic")
