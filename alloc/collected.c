@@ -412,30 +412,13 @@ void *collected_alloc_slow(const struct walk_request *request)
 
 /* ---- freeing by hand ---- */
 
-static bool is_allocated(const struct bh_span *span, uint32_t idx)
-{
-    return bitmap_test(span_is_unswept(span) ? span_mark_bits(span) : span->bits, idx);
-}
-
-/* Clears the object's bit; false when it was clear. Under the central's lock. */
-static bool free_bit(struct bh_span *span, uint32_t idx)
+/* Clears the object's bit. Under the central's lock. */
+static void free_bit(struct bh_span *span, uint32_t idx)
 {
     uint64_t bit = (uint64_t)1 << (idx % 64);
     uint64_t *words = span_is_unswept(span) ? span_mark_bits(span) : span->bits;
     /* Release: pairs with bits_reserve(), which takes the object without this lock. */
-    return atomic_and_release(&words[idx / 64], ~bit) & bit;
-}
-
-/* Whether the object is one that this core's cursor holds but has not handed out: freed before,
- * then. (Another core's cursor cannot be looked at; its reserved objects go unnoticed.) */
-static bool is_reserved_here(const struct bh_span *span, uintptr_t address)
-{
-    const struct collected_central *central = collected_central_of(span);
-    const struct arch_cursor *row = central->size_class ? cursor_here(central->row, 0) : NULL;
-    if (!row)
-        return false;
-    const struct arch_cursor *cursor = row + central->word / CURSOR_WORDS;
-    return address >= cursor->next && address < cursor->end;
+    atomic_and_release(&words[idx / 64], ~bit);
 }
 
 /* A swept, listed span has one more free object. True when the span is whole and out of its list.
@@ -469,11 +452,12 @@ static void free_in_span(struct bh_span *span, uintptr_t address, uintptr_t call
     size_t object_bytes = span_object_bytes(span);
     uintptr_t irq = spinlock_acquire(&central->lock);
     harden_check_record(span); /* under the lock: a sweep changes where the bitmaps are */
-    bool reserved = is_reserved_here(span, address);
-    if (!reserved && is_allocated(span, span_idx(span, address)))
+    bool was_allocated = collected_is_allocated(span, address);
+    if (was_allocated)
         dead_fill(address, object_bytes);
     poison_lay(address, object_bytes); /* before another core may have it */
-    bool was_allocated = !reserved && free_bit(span, span_idx(span, address));
+    if (was_allocated)
+        free_bit(span, span_idx(span, address));
     bool whole = was_allocated && relist(central, span);
     spinlock_release_irqs_off(&central->lock);
     if (whole)

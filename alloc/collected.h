@@ -93,6 +93,13 @@ void collected_shelve(struct collected_central *central, struct bh_span *span);
  * cores are stopped, or only this one runs. */
 void collected_reserved(const struct bh_span *span, uint32_t *from, uint32_t *to);
 
+/*
+ * Whether the object at `address`, or the block of tiny ones that it is in, is handed out. Objects
+ * that this core's cursor has yet to hand out are not; those of another core's, which cannot be
+ * looked at, seem to be. Under the central's lock, outside of marks.
+ */
+bool collected_is_allocated(const struct bh_span *span, uintptr_t address);
+
 /* Gives up what this core's cursors have reserved, then sweeps up to `pages` pages. */
 void collected_reclaim(size_t pages);
 

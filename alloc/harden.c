@@ -265,10 +265,15 @@ void harden_back_panic(void *object, const char *call, uintptr_t caller)
     crime_panic(call, address, "freed already", caller);
 }
 
+bool harden_is_out(const struct bh_span *span, const void *object)
+{
+    return !has_states(span) || *harden_state_of((uintptr_t)object) & HARDEN_OUT;
+}
+
 void harden_check_out(const struct bh_span *span, void *object, const char *call, uintptr_t caller)
 {
     harden_check_record(span);
-    if (has_states(span) && !(*harden_state_of((uintptr_t)object) & HARDEN_OUT))
+    if (!harden_is_out(span, object))
         crime_panic(call, (uintptr_t)object, "freed already", caller);
 }
 #endif

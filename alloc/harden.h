@@ -76,7 +76,8 @@ BH_INLINE void harden_out(void *object, size_t size_class);
  */
 BH_INLINE size_t harden_back(void *object, const char *call, uintptr_t caller);
 
-/* Panics in the name of `call` when the manual object is free already. */
+/* Whether the manual object is handed out; panics in the name of `call` when it is not. */
+bool harden_is_out(const struct bh_span *span, const void *object);
 void harden_check_out(const struct bh_span *span, void *object, const char *call, uintptr_t caller);
 
 /* Puts objects in random order. Interrupts off. */
@@ -229,6 +230,11 @@ static inline size_t harden_back(void *object, const char *call, uintptr_t calle
 {
     (void)call, (void)caller;
     return pagemap_class_fast((uintptr_t)object);
+}
+static inline bool harden_is_out(const struct bh_span *span, const void *object)
+{
+    (void)span, (void)object;
+    return true;
 }
 static inline void harden_check_out(const struct bh_span *span, void *object, const char *call,
                                     uintptr_t caller)

@@ -140,6 +140,12 @@ POISON_BLIND size_t redzone_check(const char *call, void *object, size_t room, u
     return bytes;
 }
 
+POISON_BLIND bool redzone_is_free(const void *object, size_t room)
+{
+    void *writable = (void *)(uintptr_t)object; /* only looked at */
+    return *state_word(writable, room) == free_word(object);
+}
+
 POISON_BLIND size_t redzone_origin(const void *object, size_t room, uintptr_t *calls)
 {
     void *writable = (void *)(uintptr_t)object; /* only looked at */

@@ -46,6 +46,9 @@ size_t redzone_check(const char *call, void *object, size_t room, uintptr_t call
 /* The small object is free from here on: filled and tagged. */
 void redzone_close(void *object, size_t room);
 
+/* Whether it is so. */
+bool redzone_is_free(const void *object, size_t room);
+
 /* Of an object that is handed out: returns the bytes asked for (`room` if its zone is not whole),
  * and stores REDZONE_CALLS return addresses, zeros behind the last one. */
 size_t redzone_origin(const void *object, size_t room, uintptr_t *calls);
@@ -70,6 +73,11 @@ static inline size_t redzone_check(const char *call, void *object, size_t room, 
 static inline void redzone_close(void *object, size_t room)
 {
     (void)object, (void)room;
+}
+static inline bool redzone_is_free(const void *object, size_t room)
+{
+    (void)object, (void)room;
+    return false;
 }
 static inline size_t redzone_origin(const void *object, size_t room, uintptr_t *calls)
 {

@@ -348,3 +348,26 @@ void collected_reserved(const struct bh_span *span, uint32_t *from, uint32_t *to
         *to = cursor->next == cursor->end ? *from : span_idx(span, cursor->end - 1) + 1;
     }
 }
+
+/* ---- one object ---- */
+
+bool collected_is_allocated(const struct bh_span *span, uintptr_t address)
+{
+    const struct arch_cursor *cursor = cursor_of(bh_port_core(), collected_central_of(span));
+    if (cursor && address >= cursor->next && address < cursor->end)
+        return false;
+    const uint64_t *bits = span_is_unswept(span) ? span_mark_bits(span) : span->bits;
+    uint32_t idx = span_idx(span, address);
+    /* Relaxed: who asks has the object, and its bit with it. Cursors set others of the word. */
+    return atomic_load_relaxed(&bits[idx / 64]) >> (idx % 64) & 1;
+}
+
+bool walk_is_allocated(uintptr_t address)
+{
+    const struct bh_span *span = pagemap_span(address);
+    struct collected_central *central = collected_central_of(span);
+    uintptr_t irq = spinlock_acquire(&central->lock);
+    bool allocated = collected_is_allocated(span, address);
+    spinlock_release(&central->lock, irq);
+    return allocated;
+}

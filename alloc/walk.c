@@ -151,6 +151,15 @@ void walk_own_state(uintptr_t *lo, uintptr_t *hi)
     *hi = (uintptr_t)(&page_heap + 1);
 }
 
+bool walk_region(size_t i, uintptr_t *lo, uintptr_t *hi)
+{
+    if (i >= page_heap.regions_count)
+        return false;
+    *lo = page_heap.regions[i].base;
+    *hi = *lo + page_heap.regions[i].bytes;
+    return true;
+}
+
 size_t walk_region_bytes(void)
 {
     return atomic_load_relaxed(&page_heap.region_bytes); /* a figure to scale by */

@@ -15,6 +15,7 @@
 #ifndef ALLOC_WALK_H
 #define ALLOC_WALK_H
 
+#include "alloc/crime.h"
 #include "alloc/cursor.h"
 #include "alloc/poison.h"
 #include "alloc/redzone.h"
@@ -287,6 +288,14 @@ void walk_set_run_bytes(size_t bytes);
  */
 void collected_free(void *object, uintptr_t caller);
 
+/*
+ * Whether the collected object at `address`, which is in a page of a collected span, is allocated:
+ * neither free nor still to be handed out by this core's cursor (another core's is not looked at).
+ * Objects that share a block are as the block is. Any context but a stop: while marking, the bits
+ * mean something else.
+ */
+bool walk_is_allocated(uintptr_t address);
+
 /* Bytes of collected objects and cursors' runs: grows as runs are taken, is set by
  * walk_cycle_end() and shrinks by collected_free(). What pacing compares with the goal. */
 size_t collected_bytes(void);
@@ -373,6 +382,13 @@ void walk_each_manual(void (*visit)(const struct walk_object *object, void *arg)
 void walk_each_cached(unsigned size_class,
                       void (*visit)(void *object, unsigned size_class, void *arg), void *arg);
 
+/* Whether a manual object begins at `address` that is handed out, as far as this build can tell: in
+ * a plain one, those in caches seem to be. */
+bool walk_is_manual(uintptr_t address);
+
+/* Panics in the name of `call` unless it is one. Any context. */
+void walk_check_manual(const char *call, void *object, uintptr_t caller);
+
 /* The bytes that were asked for, as far as they are known, else the object's room; and who asked:
  * return addresses, innermost first, zeros behind the last. */
 #define WALK_CALLS REDZONE_CALLS
@@ -394,6 +410,9 @@ size_t walk_describe(uintptr_t address, char *buffer, size_t bytes);
 /* The allocator's state that has addresses of pages in it, whole words: no root, though it lies in
  * the image's data. */
 void walk_own_state(uintptr_t *lo, uintptr_t *hi);
+
+/* The i-th region, its metadata included; false when there are no more. All cores stopped. */
+bool walk_region(size_t i, uintptr_t *lo, uintptr_t *hi);
 
 /* Bytes of all regions: what a minimum heap is scaled by. */
 size_t walk_region_bytes(void);

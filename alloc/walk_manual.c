@@ -7,6 +7,8 @@
  */
 #include "alloc/cache.h"
 #include "alloc/central.h"
+#include "alloc/harden.h"
+#include "alloc/malloc.h"
 #include "alloc/page_heap.h"
 #include "alloc/redzone.h"
 #include "alloc/span.h"
@@ -29,6 +31,20 @@ BH_COLD bool walk_find_manual(uintptr_t word, struct walk_object *found)
         return false;
     *found = (struct walk_object){.span = span, .base = span_object(span, idx), .idx = idx};
     return true;
+}
+
+BH_COLD bool walk_is_manual(uintptr_t address)
+{
+    struct walk_object found;
+    const void *object = (const void *)address; /* NOLINT: an address becomes memory */
+    return walk_find_manual(address, &found) && found.base == address &&
+           !redzone_is_free(object, span_object_bytes(found.span)) &&
+           harden_is_out(found.span, object);
+}
+
+void walk_check_manual(const char *call, void *object, uintptr_t caller)
+{
+    malloc_check(call, object, caller);
 }
 
 struct manual_visitor {

@@ -15,7 +15,8 @@
  *
  * Two cores that ask at once [GC-2]: one runs the cycle, the other stands still for it. That cycle
  * serves both: its mark began when the other stood still, so after the other had asked. Hence the
- * loser looks only whether the number of complete cycles has grown since it asked.
+ * loser looks only whether the number of complete cycles has grown since it asked. If it has not,
+ * the stop was for a look at the heap (inspect.c), and the loser asks again.
  *
  * In the stop nothing is logged and no lock of the kernel is taken, whoever stands still may hold
  * it [GC-3]: the report comes after the release. Of the port are called: bh_port_core,
@@ -121,15 +122,23 @@ static void collect_report(const struct collect_cycle *cycle)
 {
     if (cycle->result == STOP_WON)
         gctrace_cycle(cycle);
-    if (cycle->result == STOP_TIMED_OUT)
-        print_log("bareheap: gc: core %u did not stop within %llu ms: cycle abandoned\n",
-                  cycle->missing_core, (unsigned long long)(stop_timeout_ns() / 1000000));
 }
 
 static void collect_abandoned(const struct collect_cycle *cycle)
 {
-    counters_add_abandoned(cycle->finished_ns - cycle->request_ns);
+    char line[STOP_LINE_BYTES];
+    uint64_t waited_ns = cycle->finished_ns - cycle->request_ns;
+    counters_add_abandoned(waited_ns);
     pace_cycle_abandoned(cycle->finished_ns);
+    stop_describe_late(line, cycle->missing_core, waited_ns, "cycle abandoned");
+    print_log("%s", line);
+}
+
+static void collect_try(struct collect_cycle *cycle)
+{
+    uintptr_t irq = arch_irq_save();
+    arch_call_with_saved_registers(collect_stopped, cycle);
+    arch_irq_restore(irq);
 }
 
 static bool collect_run_if(enum collect_reason reason, bool (*still_due)(void))
@@ -138,9 +147,10 @@ static bool collect_run_if(enum collect_reason reason, bool (*still_due)(void))
         .reason = reason, .still_due = still_due, .goal_bytes = pace_goal()};
     uint64_t before = counters_cycles();
     BH_CHECK(!stop_is_parked(), "core %u asks for a collection while it is parked", bh_port_core());
-    uintptr_t irq = arch_irq_save();
-    arch_call_with_saved_registers(collect_stopped, &cycle);
-    arch_irq_restore(irq);
+    do
+        collect_try(&cycle);
+    while (cycle.result == STOP_LOST && counters_cycles() == before &&
+           (still_due == NULL || still_due()));
     if (cycle.result == STOP_TIMED_OUT)
         collect_abandoned(&cycle);
     collect_report(&cycle);

@@ -15,8 +15,10 @@
  */
 #include "gc/finalize.h"
 #include "arch/arch.h"
+#include "gc/stop.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/check.h"
+#include <bareheap/port.h>
 
 /* The next_due of the last record in a queue; of one that is in none it is 0. */
 #define FINALIZE_END UINT32_MAX
@@ -249,7 +251,10 @@ static void run(const struct finalize_call *call)
 
 size_t bh_gc_run_finalizers(size_t most)
 {
-    BH_ASSERT(arch_irq_enabled());
+    BH_CHECK(arch_irq_enabled(), "bh_gc_run_finalizers() on core %u with interrupts off",
+             bh_port_core());
+    BH_CHECK(!stop_is_parked(), "bh_gc_run_finalizers() on core %u, which is parked",
+             bh_port_core());
     size_t done = 0;
     struct finalize_call call;
     while (done < most && take(&call)) {

@@ -20,16 +20,15 @@
 #include "alloc/walk.h"
 #include "gc/collect.h"
 #include "gc/pace.h"
+#include "gc/roots.h"
 #include "gc/services.h"
+#include "gc/special.h"
 #include "gc/stop.h"
 #include "gc/stress.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/check.h"
 #include <bareheap/gc.h>
 #include <bareheap/port.h>
-
-/* What collected_free() names in its message. */
-#define GC_CALLER() ((uintptr_t)__builtin_return_address(0))
 
 /* What the last cycle has found may do: whole spans, then the rest of the sweep. */
 static void *gc_alloc_of_swept(const struct walk_request *request)
@@ -182,12 +181,23 @@ void *bh_gc_alloc_typed_tail(struct bh_gc_type *type, size_t tail_bytes)
     return NULL;
 }
 
+/* Of an object that may be pinned, or have records. */
+static void gc_forget(void *object, uintptr_t caller)
+{
+    void (*pin_hook)(const void *object, uintptr_t caller) =
+        atomic_load_relaxed(&roots_pin_hook); /* relaxed: code is always there */
+    if (pin_hook != NULL)
+        pin_hook(object, caller);
+    services_forget(object);
+}
+
 void bh_gc_free(void *object)
 {
     if (object == NULL)
         return;
-    services_forget(object);
-    collected_free(object, GC_CALLER());
+    if (special_is_noted(object))
+        gc_forget(object, CRIME_CALLER());
+    collected_free(object, CRIME_CALLER());
 }
 
 bool bh_gc_work(size_t pages)

@@ -26,13 +26,16 @@ struct inspection {
     void *arg;
     enum stop_result result;
     unsigned missing_core; /* STOP_TIMED_OUT */
+    uint64_t waited_ns;
 };
 
 /* On this core, its registers on its stack, interrupts off. */
 static void inspect_stopped(void *arg, uintptr_t sp)
 {
     struct inspection *it = arg;
+    uint64_t start_ns = bh_port_now_ns();
     it->result = stop_world(sp, &it->missing_core);
+    it->waited_ns = bh_port_now_ns() - start_ns;
     if (it->result != STOP_WON)
         return;
     it->look(it->arg);
@@ -46,6 +49,13 @@ static void inspect_try(struct inspection *it)
     arch_irq_restore(irq);
 }
 
+static void inspect_report_late(const struct inspection *it)
+{
+    char line[STOP_LINE_BYTES];
+    stop_describe_late(line, it->missing_core, it->waited_ns, "not looked at the heap");
+    print_log("%s", line);
+}
+
 bool inspect_in_stop(void (*look)(void *arg), void *arg)
 {
     struct inspection it = {.look = look, .arg = arg, .result = STOP_LOST};
@@ -56,8 +66,7 @@ bool inspect_in_stop(void (*look)(void *arg), void *arg)
     while (it.result == STOP_LOST)
         inspect_try(&it);
     if (it.result == STOP_TIMED_OUT)
-        print_log("bareheap: gc: core %u did not stop within %llu ms: not looked at the heap\n",
-                  it.missing_core, (unsigned long long)(stop_timeout_ns() / 1000000));
+        inspect_report_late(&it);
     return it.result == STOP_WON;
 }
 

@@ -29,8 +29,9 @@
  *    pages to look at for each page that is allocated.
  * 7. A core that did not stop will probably not stop at the next allocation either: no automatic
  *    cycle starts until four times the stop's timeout have passed, so at most a fifth of the
- *    time is lost; without a clock, until as many as PACE_BACK_OFF_REQUESTS were turned away.
- *    bh_gc_collect() is not held back.
+ *    time is lost; without a clock, until so many were turned away: PACE_BACK_OFF_REQUESTS at
+ *    first, and twice as many for each further cycle that is abandoned, up to
+ *    PACE_BACK_OFF_MOST, until one is completed. bh_gc_collect() is not held back.
  * 8. Who helps: an idle core is woken for each PACE_HELP_BYTES that the last mark scanned. To mark
  *    less takes about as long as to wake a processor that sleeps, and marks that more than one core
  *    sets are dearer.
@@ -61,6 +62,7 @@
 #define PACE_HELP_BYTES        ((size_t)8 << 20)
 #define PACE_BACK_OFF_TIMEOUTS 4
 #define PACE_BACK_OFF_REQUESTS 64
+#define PACE_BACK_OFF_MOST     4096
 
 struct pace {
     int percent;
@@ -82,6 +84,7 @@ struct pace {
     bool is_held_back; /* one since the last cycle: counted once */
 
     bool backing_off;
+    unsigned requests; /* to be turned away without a clock; 0: none abandoned lately */
     unsigned turned_away;
     uint64_t abandoned_ns;
 };
@@ -290,6 +293,7 @@ void pace_cycle_done(const struct pace_cycle *cycle)
     pace.extra_bytes = cycle->extra_bytes;
     pace.scanned_bytes = cycle->scanned_bytes;
     pace.backing_off = false;
+    pace.requests = 0;
     pace.is_held_back = false;
     limiter_add(&pace.limiter, cycle->start_ns, cycle->end_ns);
     atomic_store_relaxed(&pace.last_ns, cycle->end_ns);
@@ -302,6 +306,8 @@ void pace_cycle_done(const struct pace_cycle *cycle)
 void pace_cycle_abandoned(uint64_t now_ns)
 {
     uintptr_t irq = spinlock_acquire(&pace_lock);
+    size_t requests = pace_max((size_t)2 * pace.requests, PACE_BACK_OFF_REQUESTS);
+    pace.requests = (unsigned)pace_min(requests, PACE_BACK_OFF_MOST);
     pace.backing_off = true;
     pace.turned_away = 0;
     pace.abandoned_ns = now_ns;
@@ -311,7 +317,7 @@ void pace_cycle_abandoned(uint64_t now_ns)
 static bool pace_back_off_locked(uint64_t now_ns)
 {
     if (pace.backing_off && now_ns == pace.abandoned_ns)
-        pace.backing_off = ++pace.turned_away < PACE_BACK_OFF_REQUESTS;
+        pace.backing_off = pace.turned_away++ < pace.requests;
     else if (pace.backing_off)
         pace.backing_off = now_ns - pace.abandoned_ns < PACE_BACK_OFF_TIMEOUTS * stop_timeout_ns();
     return pace.backing_off;

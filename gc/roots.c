@@ -11,9 +11,14 @@
  *
  * A pinned object's reference is its slot in the table, for a scan like any other.
  *
- * A manual object that was freed while it was registered is found in the next stop: in debug and
- * hardened builds always, and else when its pages are no longer manual memory; then its size, asked
- * for by bh_usable_size(), is the panic. Otherwise whatever lies there is scanned.
+ * A registered range may have the heap in it: `static char heap[]`, in .bss. What of a range lies
+ * in the heap's regions is left out then, whichever came first, or each object would hold what it
+ * refers to, garbage or not. But a range inside of a region is memory that somebody has from
+ * bh_malloc(), and was meant.
+ *
+ * A manual object that was freed while it was scanned is found in the next stop: in debug and
+ * hardened builds always, and else when it has left the caches. Otherwise whatever lies there is
+ * scanned.
  *
  * Lock: roots_lock (LOCK_GC) protects ranges, stacks and tables. In a stop they are read without
  * it: no core stands still with it held.
@@ -24,15 +29,23 @@
 #include "gc/mark.h"
 #include "gc/pace.h"
 #include "gc/services.h"
+#include "gc/special.h"
 #include "gc/stop.h"
 #include "gc/table.h"
+#include "kernel-lib/atomics.h"
 #include "kernel-lib/check.h"
 #include "kernel-lib/spinlock.h"
 #include <bareheap/gc.h>
 #include <bareheap/port.h>
 
-/* Pieces of state that are no roots. */
-#define ROOTS_OWN 5
+/* Pieces of state that are no roots, and what else is none: the heap. */
+#define ROOTS_OWN_STATE 5
+#define ROOTS_OWN_MOST  (ROOTS_OWN_STATE + BH_MAX_REGIONS)
+
+struct roots_visit {
+    void (*visit)(enum roots_kind kind, uintptr_t lo, uintptr_t hi, void *arg);
+    void *arg;
+};
 
 struct registered {
     const void *given_lo; /* what bh_gc_remove_root() names it by */
@@ -45,6 +58,10 @@ static size_t roots_registered_count;
 static struct bh_gc_stack *roots_stacks;
 static struct table roots_pins = {.lock = &roots_lock};
 static struct table roots_manual = {.lock = &roots_lock};
+
+/* roots_visit_manual(), from the first bh_gc_scan_manual() on: so that kernels that do without
+ * link none of it. */
+static void (*roots_manual_hook)(const struct roots_visit *to);
 
 /* ---- registered ranges ---- */
 
@@ -77,23 +94,37 @@ bool bh_gc_remove_root(const void *lo)
 
 /* ---- stacks ---- */
 
+/* Of a record that was zero when it was first added. */
+static bool stack_is_linked(const struct bh_gc_stack *stack)
+{
+    return stack->prev != NULL || roots_stacks == stack;
+}
+
+static void stack_link_locked(struct bh_gc_stack *stack)
+{
+    stack->next = roots_stacks;
+    if (roots_stacks != NULL)
+        roots_stacks->prev = stack;
+    roots_stacks = stack;
+}
+
 void bh_gc_add_stack(struct bh_gc_stack *stack)
 {
     BH_CHECK((uintptr_t)stack->lo <= (uintptr_t)stack->hi,
              "bh_gc_add_stack(%p): the end is before the start", (void *)stack);
     uintptr_t irq = spinlock_acquire(&roots_lock);
-    stack->prev = NULL;
-    stack->next = roots_stacks;
-    if (roots_stacks != NULL)
-        roots_stacks->prev = stack;
-    roots_stacks = stack;
+    bool added = stack_is_linked(stack);
+    if (!added)
+        stack_link_locked(stack);
     spinlock_release(&roots_lock, irq);
+    BH_CHECK(!added, "bh_gc_add_stack(%p): added already, or not zeroed; caller %p", (void *)stack,
+             __builtin_return_address(0));
 }
 
 /* False when it is not linked in. */
 static bool stack_remove_locked(struct bh_gc_stack *stack)
 {
-    if (stack->prev == NULL && roots_stacks != stack)
+    if (!stack_is_linked(stack))
         return false;
     if (stack->next != NULL)
         stack->next->prev = stack->prev;
@@ -114,39 +145,38 @@ void bh_gc_remove_stack(struct bh_gc_stack *stack)
              __builtin_return_address(0));
 }
 
-/* ---- pins and manual objects ---- */
+/* ---- pins ---- */
 
+void (*roots_pin_hook)(const void *object, uintptr_t caller);
+
+static BH_COLD void pin_check_free(const void *object, uintptr_t caller)
+{
+    if (table_has(&roots_pins, (uintptr_t)object))
+        crime_panic("bh_gc_free", (uintptr_t)object, "pinned: bh_gc_unpin() comes first", caller);
+}
+
+/* The span has a note of it, so that bh_gc_free() need not look for pins of others. */
 bool bh_gc_pin(void *object)
 {
-    return object == NULL || table_add(&roots_pins, (uintptr_t)object);
+    if (object == NULL)
+        return true;
+    special_check("bh_gc_pin", object, CRIME_CALLER());
+    special_note(object);
+    atomic_store_relaxed(&roots_pin_hook, pin_check_free); /* relaxed: code is always there */
+    bool done = table_add(&roots_pins, (uintptr_t)object);
+    bh_gc_keep_alive(object); /* until it is in the table */
+    return done;
 }
 
 void bh_gc_unpin(void *object)
 {
-    bool pinned = object == NULL || table_remove(&roots_pins, (uintptr_t)object);
-    BH_CHECK(pinned, "bh_gc_unpin(%p): the object is not pinned; caller %p", object,
-             __builtin_return_address(0));
-}
-
-bool bh_gc_scan_manual(void *object)
-{
-    bh_usable_size(object); /* panics when it is not one */
-    return object == NULL || table_add(&roots_manual, (uintptr_t)object);
-}
-
-void bh_gc_unscan_manual(void *object)
-{
-    bool scanned = object == NULL || table_remove(&roots_manual, (uintptr_t)object);
-    BH_CHECK(scanned, "bh_gc_unscan_manual(%p): the object is not scanned; caller %p", object,
-             __builtin_return_address(0));
+    if (object == NULL || table_remove(&roots_pins, (uintptr_t)object))
+        return;
+    special_check("bh_gc_unpin", object, CRIME_CALLER());
+    crime_panic("bh_gc_unpin", (uintptr_t)object, "not pinned", CRIME_CALLER());
 }
 
 /* ---- the jobs of the root scan ---- */
-
-struct roots_visit {
-    void (*visit)(enum roots_kind kind, uintptr_t lo, uintptr_t hi, void *arg);
-    void *arg;
-};
 
 /* Rounded inward to words, and only if there are any. */
 static void roots_visit(const struct roots_visit *to, enum roots_kind kind, uintptr_t lo,
@@ -164,34 +194,53 @@ static void roots_visit_core(uintptr_t lo, uintptr_t hi, void *arg)
 }
 
 /*
- * A range that may have the library's own state in it, which is no root: the allocator knows where
+ * What of a range is no root: the library's own state, and the heap. The allocator knows where
  * the heap's pages begin, and so where the first object is; on a machine whose RAM begins near 0
  * the figures of pacing are addresses, goals above all; and what cores hand over, or scan, is
- * scanned anyway.
+ * scanned anyway. The heap: see the top.
  */
-static void roots_visit_global(const struct roots_visit *to, struct roots_range range,
-                               const struct roots_range *own, size_t own_count)
+static BH_COLD size_t roots_find_own(struct roots_range *own)
 {
-    for (; own_count > 0; own++, own_count--) {
-        if (own->lo >= range.hi || own->hi <= range.lo)
-            continue;
-        struct roots_range before = {range.lo, own->lo};
-        roots_visit_global(to, before, own + 1, own_count - 1);
-        range.lo = own->hi;
-    }
-    roots_visit(to, ROOTS_GLOBAL, range.lo, range.hi);
-}
-
-static void roots_visit_globals(const struct roots_visit *to)
-{
-    struct roots_range own[ROOTS_OWN];
+    size_t count = ROOTS_OWN_STATE;
     walk_own_state(&own[0].lo, &own[0].hi);
     pace_own_state(&own[1].lo, &own[1].hi);
     counters_own_state(&own[2].lo, &own[2].hi);
     stop_own_state(&own[3].lo, &own[3].hi);
     mark_own_state(&own[4].lo, &own[4].hi);
+    while (walk_region(count - ROOTS_OWN_STATE, &own[count].lo, &own[count].hi))
+        count++;
+    return count;
+}
+
+/* What of our own is first in the range, unless the range is inside of it; else the range's end. */
+static BH_COLD struct roots_range roots_first_own(struct roots_range range,
+                                                  const struct roots_range *own, size_t count)
+{
+    struct roots_range first = {range.hi, range.hi};
+    for (; count > 0; own++, count--) {
+        bool is_around = own->lo < range.lo && own->hi >= range.hi;
+        if (own->hi > range.lo && own->lo < first.lo && !is_around)
+            first = *own;
+    }
+    return first;
+}
+
+static void roots_visit_global(const struct roots_visit *to, struct roots_range range,
+                               const struct roots_range *own, size_t count)
+{
+    while (range.lo < range.hi) {
+        struct roots_range first = roots_first_own(range, own, count);
+        roots_visit(to, ROOTS_GLOBAL, range.lo, first.lo);
+        range.lo = first.hi;
+    }
+}
+
+static void roots_visit_globals(const struct roots_visit *to)
+{
+    struct roots_range own[ROOTS_OWN_MOST];
+    size_t count = roots_find_own(own);
     for (size_t i = 0; i < roots_registered_count; i++)
-        roots_visit_global(to, roots_registered[i].range, own, ROOTS_OWN);
+        roots_visit_global(to, roots_registered[i].range, own, count);
 }
 
 static void roots_visit_stack(const void *lo, const void *hi, void *arg)
@@ -211,16 +260,46 @@ static void roots_visit_added_stack(const struct roots_visit *to, const struct b
     roots_visit(to, ROOTS_STACK, stack->sp, hi);
 }
 
+/* ---- manual objects that are scanned ---- */
+
+static BH_COLD _Noreturn void roots_manual_panic(uintptr_t object)
+{
+    char where[128];
+    walk_describe(object, where, sizeof(where));
+    bh_panic("bh_gc_scan_manual(0x%zx): freed or moved while it was scanned: %s", (size_t)object,
+             where);
+}
+
 static void roots_visit_manual(const struct roots_visit *to)
 {
     for (size_t i = 0; i < roots_manual.room; i++) {
         uintptr_t object = roots_manual.slots[i].address;
         if (object == 0)
             continue;
+        if (!walk_is_manual(object))
+            roots_manual_panic(object);
         size_t bytes = bh_usable_size((const void *)object); /* NOLINT: an address */
         roots_visit(to, ROOTS_SERVICE, object, object + bytes);
     }
 }
+
+bool bh_gc_scan_manual(void *object)
+{
+    if (object == NULL)
+        return true;
+    walk_check_manual("bh_gc_scan_manual", object, CRIME_CALLER());
+    atomic_store_relaxed(&roots_manual_hook, roots_visit_manual); /* relaxed: as of a pin */
+    return table_add(&roots_manual, (uintptr_t)object);
+}
+
+void bh_gc_unscan_manual(void *object)
+{
+    bool scanned = object == NULL || table_remove(&roots_manual, (uintptr_t)object);
+    BH_CHECK(scanned, "bh_gc_unscan_manual(%p): the object is not scanned; caller %p", object,
+             __builtin_return_address(0));
+}
+
+/* ---- all of them ---- */
 
 void roots_each(void (*visit)(enum roots_kind kind, uintptr_t lo, uintptr_t hi, void *arg),
                 void *arg)
@@ -234,7 +313,8 @@ void roots_each(void (*visit)(enum roots_kind kind, uintptr_t lo, uintptr_t hi, 
     /* A count is scanned as well: no number of pins is the address of an object. */
     uintptr_t slots = (uintptr_t)roots_pins.slots; /* NULL before the first pin */
     roots_visit(&to, ROOTS_PIN, slots, slots + roots_pins.room * sizeof(*roots_pins.slots));
-    roots_visit_manual(&to);
+    if (roots_manual_hook != NULL)
+        roots_manual_hook(&to);
     services_each_root(visit, arg);
 }
 

@@ -27,6 +27,10 @@ enum roots_kind {
 void roots_each(void (*visit)(enum roots_kind kind, uintptr_t lo, uintptr_t hi, void *arg),
                 void *arg);
 
+/* Asked by bh_gc_free() about an object that is noted (special.h): panics when it is pinned. NULL
+ * before the first pin: kernels that do without link none of it. */
+extern void (*roots_pin_hook)(const void *object, uintptr_t caller);
+
 /* Copies the aligned words in [lo, hi) of a stack: memory of which the compiler knows nothing. */
 void roots_copy_words(uintptr_t *to, uintptr_t lo, uintptr_t hi);
 

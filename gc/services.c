@@ -220,8 +220,6 @@ static void forget_record(struct special at)
 
 void services_forget(void *object)
 {
-    if (!special_is_noted(object))
-        return;
     uintptr_t address = (uintptr_t)object;
     uintptr_t irq = special_lock_acquire();
     uint32_t id;

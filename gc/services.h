@@ -27,7 +27,8 @@ void services_after_mark(struct mark_totals *totals);
 /* Whether bh_gc_run_finalizers() has something to do. A racy look. */
 bool services_are_due(void);
 
-/* bh_gc_free(object): its finalizer and cleanups are dropped, weak references cleared. */
+/* bh_gc_free(object), if it is noted to have records (special.h): its finalizer and cleanups are
+ * dropped, weak references cleared. */
 void services_forget(void *object);
 
 /* Fills in the counters that are known here. */

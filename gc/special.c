@@ -426,7 +426,7 @@ bool special_with(enum special_kind kind, bool (*body)(void *arg), void *arg)
 /* The span of what is in a collected object; else NULL. */
 static struct bh_span *special_span(uintptr_t address)
 {
-    const struct pagemap *map = pagemap_current;
+    const struct pagemap *map = atomic_load_dependent(&pagemap_current);
     uintptr_t page = (address >> PAGE_SHIFT) - map->first_page;
     /* Acquire: pairs with page_heap_publish(); see walk_find(). */
     if (page >= map->pages || atomic_load_acquire(&map->class_of[page]) != PAGE_COLLECTED)
@@ -445,10 +445,14 @@ static bool is_first_byte(const struct bh_span *span, uintptr_t address)
 
 void special_check(const char *call, const void *object, uintptr_t caller)
 {
-    const struct bh_span *span = special_span((uintptr_t)object);
-    BH_CHECK(span != NULL && is_first_byte(span, (uintptr_t)object),
-             "%s(%p): not the first byte of a collected object; caller %p", call, object,
-             (void *)caller);
+    uintptr_t address = (uintptr_t)object;
+    const struct bh_span *span = special_span(address);
+    if (span == NULL)
+        crime_panic(call, address, "not a collected object", caller);
+    if (!is_first_byte(span, address))
+        crime_panic(call, address, "inside an object", caller);
+    if (!walk_is_allocated(address))
+        crime_panic(call, address, "freed already", caller);
 }
 
 void special_note(const void *object)

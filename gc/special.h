@@ -80,7 +80,8 @@ void special_lock_release(uintptr_t irq);
 
 /*
  * Panics with `call`'s name unless `object` is the first byte of a collected object (or in a block
- * that tiny ones share). special_note() says beside its span that it will have records.
+ * that tiny ones share) that is not free. special_note() says beside its span that it will have
+ * records, or a pin.
  */
 void special_check(const char *call, const void *object, uintptr_t caller);
 void special_note(const void *object);

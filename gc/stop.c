@@ -65,6 +65,7 @@
 #include "kernel-lib/bits.h"
 #include "kernel-lib/check.h"
 #include "kernel-lib/percore.h"
+#include "kernel-lib/print.h"
 #include <bareheap/alloc.h>
 #include <bareheap/gc.h>
 
@@ -103,7 +104,8 @@ struct stop_core {
 
 static PER_CORE(struct stop_core, stop_cores);
 static uint64_t stop_number __attribute__((aligned(2 * ARCH_CACHE_LINE)));
-static unsigned stop_called; /* idle cores, in this stop; the initiator's */
+static unsigned stop_called;   /* idle cores, in this stop; the initiator's */
+static uint64_t stop_timeouts; /* stops that were given up; the initiator's */
 static uint64_t stop_patience_ns __attribute__((aligned(2 * ARCH_CACHE_LINE))) = BH_STOP_TIMEOUT_NS;
 
 static bool stop_is_on(uint64_t number)
@@ -303,10 +305,11 @@ enum stop_result stop_world(uintptr_t sp, unsigned *missing)
     BH_ASSERT(!arch_irq_enabled() && !stop_is_parked());
     /* Relaxed: a guess; the compare-and-swap decides. */
     uint64_t number = atomic_load_relaxed(&stop_number);
+    uint64_t timeouts = atomic_load_relaxed(&stop_timeouts); /* an old one: this core asks again */
     /* Sequentially consistent for bh_gc_unpark(). Of two initiators one sees this fail. */
     if (stop_is_on(number) || !atomic_cas_seq_cst(&stop_number, &number, number + 1)) {
         stop_stand_still(sp, 0);
-        return STOP_LOST;
+        return atomic_load_relaxed(&stop_timeouts) == timeouts ? STOP_LOST : STOP_GAVE_UP;
     }
     stop_called = 0;
     stop_publish(&stop_cores[me], sp, 0);
@@ -314,6 +317,7 @@ enum stop_result stop_world(uintptr_t sp, unsigned *missing)
     atomic_store_relaxed(&stop_cores[me].still_for, number + 1);
     if (stop_others(number + 1, me, missing))
         return STOP_WON;
+    atomic_store_relaxed(&stop_timeouts, timeouts + 1); /* the release puts it before the losers' */
     stop_release();
     return STOP_TIMED_OUT;
 }
@@ -325,6 +329,17 @@ void stop_release(void)
     BH_ASSERT(stop_is_on(number));
     /* Release: pairs with the waiting loops in stop_stand_still() and bh_gc_unpark(). */
     atomic_store_release(&stop_number, number + 1);
+}
+
+BH_COLD size_t stop_describe_late(char *line, unsigned core, uint64_t waited_ns,
+                                  const char *outcome)
+{
+    char within[32] = "";
+    if (waited_ns != 0)
+        print_format(within, sizeof(within), " within %llu ms",
+                     (unsigned long long)(stop_timeout_ns() / 1000000));
+    return print_format(line, STOP_LINE_BYTES, "bareheap: gc: core %u did not stop%s: %s\n", core,
+                        within, outcome);
 }
 
 uint64_t stop_timeout_ns(void)
@@ -374,18 +389,27 @@ static void stop_park(void *arg, uintptr_t sp)
     atomic_store_release(&me->still_for, STOP_PARKED);
 }
 
+/* A core that may keep interrupts off cannot be asked for its cache. Most of it goes home while
+ * interrupts may come; what their handlers have put there since, with interrupts off. From then on
+ * it stays empty, which other cores rely on: a stop empties the caches of those that do not run. */
+static uintptr_t stop_begin_park(void)
+{
+    bh_drain();
+    uintptr_t irq = arch_irq_save();
+    bh_drain();
+    return irq;
+}
+
 __attribute__((noinline)) void bh_gc_park(void)
 {
-    bh_drain(); /* a core that may keep interrupts off cannot be asked for its cache */
-    uintptr_t irq = arch_irq_save();
+    uintptr_t irq = stop_begin_park();
     arch_call_with_saved_registers(stop_park, __builtin_frame_address(0));
     arch_irq_restore(irq);
 }
 
 __attribute__((noinline)) void bh_gc_park_idle(void)
 {
-    bh_drain();
-    uintptr_t irq = arch_irq_save();
+    uintptr_t irq = stop_begin_park();
     /* Relaxed: read by who has seen still_for, or for a guess (stop_call_idle). */
     atomic_store_relaxed(&per_core_here(stop_cores).idle, true);
     arch_call_with_saved_registers(stop_park, __builtin_frame_address(0));

@@ -9,11 +9,13 @@
 #define GC_STOP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum stop_result {
     STOP_WON,      /* all other cores stand still; stop_release() is the caller's duty */
     STOP_LOST,     /* another core was first: this one stood still for it and is released */
+    STOP_GAVE_UP,  /* the same, but that core's stop has timed out */
     STOP_TIMED_OUT /* a core did not answer; all are released */
 };
 
@@ -22,6 +24,14 @@ enum stop_result {
  * what it passes. For STOP_TIMED_OUT, *missing is the core that did not answer.
  */
 enum stop_result stop_world(uintptr_t sp, unsigned *missing);
+
+/*
+ * The line for the log about STOP_TIMED_OUT: which core, how long it was waited for (not when the
+ * clock stood still, so that waited_ns is 0), and what came of it. Returns the length as
+ * print_format() does.
+ */
+#define STOP_LINE_BYTES 128
+size_t stop_describe_late(char *line, unsigned core, uint64_t waited_ns, const char *outcome);
 
 /* Ends the stop that stop_world() won. Interrupts still off. */
 void stop_release(void);

@@ -138,3 +138,11 @@ bool table_remove(struct table *table, uintptr_t address)
     spinlock_release(table->lock, irq);
     return found;
 }
+
+bool table_has(struct table *table, uintptr_t address)
+{
+    uintptr_t irq = spinlock_acquire(table->lock);
+    bool found = table->room != 0 && table_find(table, address)->address != 0;
+    spinlock_release(table->lock, irq);
+    return found;
+}

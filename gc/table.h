@@ -24,6 +24,8 @@ struct table {
 /* Counts the address once more. False when memory is out. Any context but a stop. */
 bool table_add(struct table *table, uintptr_t address);
 
+bool table_has(struct table *table, uintptr_t address);
+
 /* Once less; false when it was not there. */
 bool table_remove(struct table *table, uintptr_t address);
 

@@ -409,7 +409,8 @@ TEST(gc_cleanups_run_when_the_object_is_gone)
     }
     test_collect();
     EXPECT(test_count(magic) <= TEST_LEFTOVERS); /* nothing waits for the cleanups */
-    EXPECT_EQ(test_count(arg_magic), 3 * FINALIZE_OBJECTS - FINALIZE_OBJECTS / 2);
+    size_t kept = 3 * FINALIZE_OBJECTS - FINALIZE_OBJECTS / 2;
+    EXPECT(test_count(arg_magic) >= kept && test_count(arg_magic) <= kept + TEST_LEFTOVERS);
     size_t taken_back = 0;
     for (size_t i = 0; i < FINALIZE_OBJECTS; i += 4)
         taken_back += bh_gc_remove_cleanup(handles[i]);

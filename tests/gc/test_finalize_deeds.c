@@ -132,18 +132,36 @@ TEST_ALONE(gc_finalizers_by_the_million)
 
 /* ---- crimes ---- */
 
-TEST_PANICS(gc_finalizer_of_a_manual_object,
-            "bh_gc_set_finalizer(0x*): not the first byte of a collected object; caller 0x*")
+TEST_PANICS(
+    gc_finalizer_of_a_manual_object,
+    "bh_gc_set_finalizer(0x*): not a collected object: byte 0 of object * (0x*, * bytes) of "
+    "the manual span 0x*, class *; caller 0x* (*)")
 {
     test_begin();
     bh_gc_set_finalizer(bh_malloc(64), finalize_never, NULL);
 }
 
 TEST_PANICS(gc_cleanup_of_an_interior_pointer,
-            "bh_gc_add_cleanup(0x*): not the first byte of a collected object; caller 0x*")
+            "bh_gc_add_cleanup(0x*): inside an object: byte 8 of object * (0x*, 80 bytes) of the "
+            "scan span 0x*, class *; caller 0x* (*)")
 {
     test_begin();
     bh_gc_add_cleanup((char *)bh_gc_alloc(64) + 8, finalize_clean, NULL);
+}
+
+TEST_PANICS(gc_finalizers_run_with_interrupts_off,
+            "bh_gc_run_finalizers() on core 0 with interrupts off")
+{
+    test_begin();
+    board_irq_off();
+    bh_gc_run_finalizers(1);
+}
+
+TEST_PANICS(gc_finalizers_run_on_a_parked_core, "bh_gc_run_finalizers() on core 0, which is parked")
+{
+    test_begin();
+    bh_gc_park();
+    bh_gc_run_finalizers(1);
 }
 
 /* ---- all cores ---- */

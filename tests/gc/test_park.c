@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Parked cores, cores that do not answer, and cycles that are abandoned. */
+#include "alloc/cache.h"
 #include "gc/collect.h"
+#include "gc/pace.h"
 #include "gc/stop.h"
 #include "kernel-lib/atomics.h"
+#include "kernel-lib/string.h"
 #include "tests/gc/gc_test.h"
 #include <bareheap/port.h>
 
@@ -317,6 +320,85 @@ TEST_ALL_CORES(gc_parking_and_collecting_in_any_order)
     harness_barrier();
     if (bh_port_core() == 0)
         drop_ballast();
+}
+
+/* ---- without a clock ---- */
+
+static void expect_late_line(uint64_t waited_ns, const char *expected)
+{
+    char line[STOP_LINE_BYTES];
+    size_t bytes = stop_describe_late(line, 3, waited_ns, "cycle abandoned");
+    EXPECT_EQ(bytes, string_length(line));
+    if (!EXPECT(string_equal(line, expected)))
+        harness_note("%s", line);
+}
+
+TEST(gc_late_core_is_named_with_the_time_that_was_waited)
+{
+    stop_set_timeout_ns(2000000000);
+    expect_late_line(2000000001,
+                     "bareheap: gc: core 3 did not stop within 2000 ms: cycle abandoned\n");
+    expect_late_line(0, "bareheap: gc: core 3 did not stop: cycle abandoned\n");
+    test_begin();
+}
+
+/* How many requests are turned away when a cycle has been abandoned at time 0 by a clock that
+ * stands still. */
+static unsigned turned_away(void)
+{
+    unsigned count = 0;
+    pace_cycle_abandoned(0);
+    while (pace_is_backing_off(0))
+        count++;
+    return count;
+}
+
+TEST(gc_back_off_without_a_clock_doubles_until_a_cycle_is_completed)
+{
+    test_begin();
+    test_collect();
+    for (unsigned requests = 64; requests <= 4096; requests *= 2)
+        EXPECT_EQ(turned_away(), requests);
+    EXPECT_EQ(turned_away(), 4096);
+    EXPECT(!pace_is_backing_off(0));
+    test_collect();
+    EXPECT_EQ(turned_away(), 64);
+    test_collect();
+}
+
+/* ---- what a handler leaves in the cache of a core that is about to park ---- */
+
+#define PARK_INSTRUCTIONS_MOST 20000
+
+static void allocate_on_the_way(void)
+{
+    if (!stop_is_parked())
+        bh_free(bh_malloc(48));
+}
+
+static void park_and_look(void *cached)
+{
+    bh_gc_park();
+    *(size_t *)cached = cache_look(bh_port_core()).objs;
+    bh_gc_unpark();
+}
+
+TEST(gc_parked_core_has_an_empty_cache_whatever_came_between)
+{
+    size_t cached = 0;
+    test_begin();
+    if (board_stepping() != BOARD_STEPS_ANYWHERE) {
+        harness_skip("this machine cannot step");
+        return;
+    }
+    for (uint64_t n = 1; n < PARK_INSTRUCTIONS_MOST; n += n < 16 ? 1 : n / 6) {
+        bh_free(bh_malloc(48));
+        bool done =
+            board_interrupt_at(n, allocate_on_the_way, park_and_look, &cached) == BOARD_RETURNED;
+        EXPECT_EQ(cached, 0);
+        if (done)
+            return;
+    }
 }
 
 TEST_PANICS(gc_park_twice, "bh_gc_park() on core 0, which is parked")

@@ -274,8 +274,10 @@ TEST(gc_pin_table_grows)
     bh_free(hidden);
 }
 
-TEST_PANICS(gc_unpin_of_what_is_not_pinned,
-            "bh_gc_unpin(0x*): the object is not pinned; caller 0x*")
+TEST_PANICS(
+    gc_unpin_of_what_is_not_pinned,
+    "bh_gc_unpin(0x*): not pinned: byte 0 of object * (0x*, 48 bytes) of the scan span 0x*, "
+    "class *; caller 0x* (*)")
 {
     test_begin();
     bh_gc_unpin(test_node(1, 1));
@@ -363,6 +365,27 @@ TEST_PANICS(gc_stack_removed_twice, "bh_gc_remove_stack(0x*): the stack was not 
     bh_gc_add_stack(&stack);
     bh_gc_remove_stack(&stack);
     bh_gc_remove_stack(&stack);
+}
+
+/* Not the first in the list, and the first. */
+TEST_PANICS(gc_stack_added_twice, "bh_gc_add_stack(0x*): added already, or not zeroed; caller 0x*")
+{
+    struct bh_gc_stack stacks[2] = {{.lo = table, .hi = table}, {.lo = table, .hi = table}};
+    test_begin();
+    bh_gc_add_stack(&stacks[0]);
+    bh_gc_add_stack(&stacks[1]);
+    bh_gc_add_stack(&stacks[0]);
+}
+
+TEST_PANICS(gc_only_stack_added_twice,
+            "bh_gc_add_stack(0x*): added already, or not zeroed; caller 0x*")
+{
+    struct bh_gc_stack stack = {.lo = table, .hi = table};
+    test_begin();
+    bh_gc_add_stack(&stack);
+    bh_gc_remove_stack(&stack);
+    bh_gc_add_stack(&stack);
+    bh_gc_add_stack(&stack);
 }
 
 TEST_PANICS(gc_stack_pointer_outside_of_its_stack,

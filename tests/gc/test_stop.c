@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Stopping other cores: what their stacks hold is found, wherever they are, and two may ask at
  * once. Registers: test_registers.c. */
+#include "arch/arch.h"
+#include "gc/collect.h"
 #include "kernel-lib/atomics.h"
 #include "kernel-lib/spinlock.h"
 #include "tests/gc/gc_test.h"
@@ -136,6 +138,42 @@ TEST_ALL_CORES(gc_all_cores_ask_for_a_collection_at_once)
     if (bh_port_core() == 0)
         EXPECT(test_cycles() >= before + test_rounds(25));
     harness_barrier();
+}
+
+/* ---- a stop that collects nothing ---- */
+
+static uint32_t look_begins;
+
+static void look_at_nothing(const struct bh_gc_object *object, void *arg)
+{
+    (void)object, (void)arg;
+}
+
+static void walk_the_heap(void *arg)
+{
+    (void)arg;
+    atomic_store_release(&look_begins, 1); /* pairs with wait_until() */
+    EXPECT(bh_gc_walk(look_at_nothing, NULL));
+}
+
+/* With interrupts off this core does not stop for the other's look, and begins a cycle when that
+ * core has had ample time to ask for it. */
+TEST(gc_collection_that_comes_second_to_a_walk_is_run)
+{
+    test_begin();
+    if (!need_cores(2))
+        return;
+    for (int i = 0; i < 5; i++) {
+        look_begins = 0;
+        uintptr_t irq = arch_irq_save();
+        board_start(1, walk_the_heap, NULL);
+        wait_until(&look_begins);
+        for (unsigned pauses = 0; pauses < 100000; pauses++)
+            arch_pause();
+        EXPECT(collect_run(COLLECT_FORCED));
+        arch_irq_restore(irq);
+        board_wait(1);
+    }
 }
 
 /* ---- a lock that is held while the world stops ---- */

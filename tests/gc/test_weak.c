@@ -278,7 +278,8 @@ TEST_PANICS(gc_weak_reference_destroyed_twice,
 }
 
 TEST_PANICS(gc_weak_reference_to_a_manual_object,
-            "bh_gc_weak_create(0x*): not the first byte of a collected object; caller 0x*")
+            "bh_gc_weak_create(0x*): not a collected object: byte 0 of object * (0x*, * bytes) of "
+            "the manual span 0x*, class *; caller 0x* (*)")
 {
     test_begin();
     bh_gc_weak_create(bh_malloc(16));

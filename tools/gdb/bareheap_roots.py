@@ -100,13 +100,16 @@ def without(lo, hi, holes):
 
 
 def registered_roots(heap):
-    """But for the library's own state (roots.c)."""
+    """But for the library's own state and the heap's regions; a range inside of one counts (roots.c)."""
     own = [value(name) for name in ("page_heap", "pace", "counters")]
-    holes = sorted((int(v.address), int(v.address) + v.type.sizeof) for v in own if v is not None)
+    regions = [heap.page_heap["regions"][i] for i in range(int(heap.page_heap["regions_count"]))]
+    holes = sorted([(int(v.address), int(v.address) + v.type.sizeof) for v in own if v is not None]
+                   + [(int(r["base"]), int(r["base"]) + int(r["bytes"])) for r in regions])
     for i in range(int(value("roots_registered_count") or 0)):
         given = value(f"roots_registered[{i}].range")
         what = f"registered range [{int(given['lo']):#x}, {int(given['hi']):#x})"
-        for lo, hi in without(int(given["lo"]), int(given["hi"]), holes):
+        outside = [(lo, hi) for lo, hi in holes if not (lo < int(given["lo"]) and hi >= int(given["hi"]))]
+        for lo, hi in without(int(given["lo"]), int(given["hi"]), outside):
             yield from range_roots(heap.memory, what, lo, hi)
 
 
