@@ -449,9 +449,9 @@ void special_check(const char *call, const void *object, uintptr_t caller)
     const struct bh_span *span = special_span(address);
     if (span == NULL)
         crime_panic(call, address, "not a collected object", caller);
-    if (!is_first_byte(span, address))
+    else if (!is_first_byte(span, address))
         crime_panic(call, address, "inside an object", caller);
-    if (!walk_is_allocated(address))
+    else if (!walk_is_allocated(address))
         crime_panic(call, address, "freed already", caller);
 }
 

@@ -64,6 +64,22 @@ TEST_PANICS(misuse_finalizer_of_a_large_free_object,
     bh_gc_set_finalizer(object, never, NULL);
 }
 
+/* What this core's cursor will hand out next is free, though its bit is set already. */
+TEST_PANICS(misuse_finalizer_of_what_is_still_to_be_handed_out, "bh_gc_set_finalizer(0x*): " FREED)
+{
+    harness_heap();
+    char *object = bh_gc_alloc(100);
+    bh_gc_set_finalizer(object + 112, never, NULL);
+}
+
+TEST_PANICS(misuse_gc_free_of_what_is_still_to_be_handed_out,
+            "bh_gc_free(0x*): freed twice: byte 0 of " SCAN_100 "; " CALLER)
+{
+    harness_heap();
+    char *object = bh_gc_alloc(100);
+    bh_gc_free(object + 112);
+}
+
 /* The sweep is still to come: what is allocated is said by the marks. In the old bitmap a noscan
  * object is still what it was, and one that was scanned is not (alloc/walk.h: black). */
 TEST_PANICS(misuse_finalizer_of_a_free_object_before_the_sweep,

@@ -56,7 +56,8 @@ TEST_PANICS(good_panic, "selftest: object 0x* of class * is not ours")
 
 static void write_to(uintptr_t address)
 {
-    *(volatile uint64_t *)address = 1; /* NOLINT: nothing is there */
+    volatile uintptr_t unknown = address; /* or the compiler sees that nothing is there */
+    *(volatile uint64_t *)unknown = 1;    /* NOLINT: nothing is there */
 }
 
 TEST_FAULTS(good_fault)
