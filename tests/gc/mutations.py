@@ -135,7 +135,7 @@ ROOTS = (
 
 SERVICES = (
     Mutation("special-free", "asking whether an object that gets a record is free", "gc/special.c",
-             "    if (!walk_is_allocated(address))\n", "    if (address == 0)\n", "misuse_finalizer_of_a_free_object"),
+             "    else if (!walk_is_allocated(address))\n", "    else if (address == 0)\n", "misuse_finalizer_of_a_free_object"),
     Mutation("special-unswept", "asking the marks of a span that is not swept", "alloc/sweep.c",
              "    const uint64_t *bits = span_is_unswept(span) ? span_mark_bits(span) : span->bits;\n    uint32_t idx",
              "    const uint64_t *bits = span->bits;\n    uint32_t idx",

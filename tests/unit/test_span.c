@@ -2,8 +2,16 @@
 /* alloc/span.h: objects in and out of one span of every class, and what is no object. */
 #include "alloc/page_heap.h"
 #include "alloc/span.h"
+#include "arch/arch.h"
 #include "kernel-lib/memory.h"
 #include "tests/unit/heap_test.h"
+
+static void give_back(struct bh_span *span)
+{
+    uintptr_t irq = arch_irq_save();
+    span_free(span);
+    arch_irq_restore(irq);
+}
 
 /* A span that nobody else knows: the centrals' locks and lists are not involved. */
 static void with_span_after(unsigned size_class, size_t spans, void (*fn)(struct bh_span *span))
@@ -13,7 +21,7 @@ static void with_span_after(unsigned size_class, size_t spans, void (*fn)(struct
     REQUIRE(span);
     fn(span);
     EXPECT_EQ(span->free_objs, span->objs);
-    span_free(span);
+    give_back(span);
 }
 
 /* Short and long. */
@@ -213,7 +221,7 @@ TEST(span_of_one_large_object)
     EXPECT(span_is_object(span, span->base));
     EXPECT(!span_is_object(span, span->base + 16));
     EXPECT_EQ(span_idx(span, span->base + 5 * PAGE_BYTES - 1), 0);
-    span_free(span);
+    give_back(span);
 }
 
 TEST(span_of_a_collected_kind_has_two_clear_bitmaps)
@@ -224,7 +232,7 @@ TEST(span_of_a_collected_kind_has_two_clear_bitmaps)
         REQUIRE(span && span->bits && span_mark_bits(span) != span->bits);
         EXPECT_EQ(bitmap_count(span->bits, span->objs), 0);
         EXPECT_EQ(bitmap_count(span_mark_bits(span), span->objs), 0);
-        span_free(span);
+        give_back(span);
     }
     bh_heap_verify();
 }
