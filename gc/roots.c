@@ -38,10 +38,6 @@
 #include <bareheap/gc.h>
 #include <bareheap/port.h>
 
-/* Pieces of state that are no roots, and what else is none: the heap. */
-#define ROOTS_OWN_STATE 5
-#define ROOTS_OWN_MOST  (ROOTS_OWN_STATE + BH_MAX_REGIONS)
-
 struct roots_visit {
     void (*visit)(enum roots_kind kind, uintptr_t lo, uintptr_t hi, void *arg);
     void *arg;
@@ -199,37 +195,34 @@ static void roots_visit_core(uintptr_t lo, uintptr_t hi, void *arg)
  * the figures of pacing are addresses, goals above all; and what cores hand over, or scan, is
  * scanned anyway. The heap: see the top.
  */
-static BH_COLD size_t roots_find_own(struct roots_range *own)
+static BH_COLD bool roots_own(size_t i, struct roots_range *own)
 {
-    size_t count = ROOTS_OWN_STATE;
-    walk_own_state(&own[0].lo, &own[0].hi);
-    pace_own_state(&own[1].lo, &own[1].hi);
-    counters_own_state(&own[2].lo, &own[2].hi);
-    stop_own_state(&own[3].lo, &own[3].hi);
-    mark_own_state(&own[4].lo, &own[4].hi);
-    while (walk_region(count - ROOTS_OWN_STATE, &own[count].lo, &own[count].hi))
-        count++;
-    return count;
+    static void (*const states[])(uintptr_t * lo, uintptr_t * hi) = {
+        walk_own_state, pace_own_state, counters_own_state, stop_own_state, mark_own_state};
+    const size_t count = sizeof(states) / sizeof(states[0]);
+    if (i >= count)
+        return walk_region(i - count, &own->lo, &own->hi);
+    states[i](&own->lo, &own->hi);
+    return true;
 }
 
 /* What of our own is first in the range, unless the range is inside of it; else the range's end. */
-static BH_COLD struct roots_range roots_first_own(struct roots_range range,
-                                                  const struct roots_range *own, size_t count)
+static BH_COLD struct roots_range roots_first_own(struct roots_range range)
 {
     struct roots_range first = {range.hi, range.hi};
-    for (; count > 0; own++, count--) {
-        bool is_around = own->lo < range.lo && own->hi >= range.hi;
-        if (own->hi > range.lo && own->lo < first.lo && !is_around)
-            first = *own;
+    struct roots_range own;
+    for (size_t i = 0; roots_own(i, &own); i++) {
+        bool is_around = own.lo < range.lo && own.hi >= range.hi;
+        if (own.hi > range.lo && own.lo < first.lo && !is_around)
+            first = own;
     }
     return first;
 }
 
-static void roots_visit_global(const struct roots_visit *to, struct roots_range range,
-                               const struct roots_range *own, size_t count)
+static void roots_visit_global(const struct roots_visit *to, struct roots_range range)
 {
     while (range.lo < range.hi) {
-        struct roots_range first = roots_first_own(range, own, count);
+        struct roots_range first = roots_first_own(range);
         roots_visit(to, ROOTS_GLOBAL, range.lo, first.lo);
         range.lo = first.hi;
     }
@@ -237,10 +230,8 @@ static void roots_visit_global(const struct roots_visit *to, struct roots_range 
 
 static void roots_visit_globals(const struct roots_visit *to)
 {
-    struct roots_range own[ROOTS_OWN_MOST];
-    size_t count = roots_find_own(own);
     for (size_t i = 0; i < roots_registered_count; i++)
-        roots_visit_global(to, roots_registered[i].range, own, count);
+        roots_visit_global(to, roots_registered[i].range);
 }
 
 static void roots_visit_stack(const void *lo, const void *hi, void *arg)
