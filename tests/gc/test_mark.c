@@ -147,7 +147,7 @@ TEST(gc_objects_are_zero_after_reuse)
 /* A random graph that changes while collections come by growth, and what it should be beside it. */
 TEST(gc_random_graph_against_an_oracle)
 {
-    enum { NODES = 512, ROUNDS = 60000 };
+    enum { NODES = 512, ROUNDS = 120000 }; /* more bytes than the minimum heap */
     static uint64_t value_of[NODES];
     test_begin();
     bh_gc_set_percent(10);
